@@ -45,13 +45,13 @@ pub struct Frame {
 }
 
 /// What a decoder must know before the first frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Config {
     Video(VideoConfig),
     Audio(AudioConfig),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct VideoConfig {
     pub codec: Codec,
     /// RFC 6381, for instance `avc1.64001f`.
@@ -85,7 +85,7 @@ impl Config {
 }
 
 /// One thing a publisher sent, parsed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Item {
     Config(Config),
     Frame(Frame),
