@@ -1,1 +1,3 @@
-//! 
+//! Logs and metrics.
+#[derive(Debug, Default)]
+pub struct Metrics {}

@@ -1,1 +1,18 @@
-//! 
+//! Fragments are framed once and given to subscribers; one actor per stream owns all of it.
+
+pub mod backlog;
+pub mod handle;
+pub mod meter;
+pub mod packet;
+pub mod publisher;
+pub mod state;
+pub mod status;
+pub mod subscriber;
+pub mod ws_frame;
+
+#[cfg(feature = "node")]
+pub mod actor;
+#[cfg(feature = "node")]
+pub mod registry;
+
+pub use handle::Handle;

@@ -1,0 +1,75 @@
+//! How everybody else speaks to a stream: no actor type shows.
+
+use crate::id::{KeyId, SessionId, StreamId};
+use crate::media::frame::Item;
+use crate::stream::packet::Packet;
+use crate::stream::publisher::{EndReason, Publish, PublisherId, Refusal};
+use crate::stream::state::Settings;
+use crate::stream::status::{Live, Status};
+use crate::stream::subscriber::{Subscriber, SubscriberId, Viewer};
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// Called once with the answer to a command; dropped uncalled where the stream is gone.
+pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
+
+/// What a stream is asked to do.
+pub enum Command {
+    Publish(Publish, Reply<Result<(), Refusal>>),
+    Media(PublisherId, Item),
+    Unpublish(PublisherId),
+    Subscribe(Box<dyn Subscriber>),
+    Unsubscribe(SubscriberId),
+    Viewers { subscriber: SubscriberId, joined: Vec<Viewer>, left: Vec<SessionId> },
+    Sessions(Reply<Vec<Viewer>>),
+    Order(Packet),
+    Configure(Settings),
+    /// Only where this key publishes, if one is named; the answer tells whether there was anyone to end.
+    EndPublisher(EndReason, Option<KeyId>, Reply<bool>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    #[error("the stream's mailbox is full")]
+    Full,
+    #[error("the stream has stopped")]
+    Closed,
+}
+
+/// The way into a stream's actor.
+pub trait Mailbox: Send + Sync {
+    fn try_send(&self, command: Command) -> Result<(), SendError>;
+    /// Waits for room.
+    fn send(&self, command: Command) -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>;
+}
+
+/// A running stream.
+#[derive(Clone)]
+pub struct Handle {
+    id: StreamId,
+    mailbox: Arc<dyn Mailbox>,
+    status: Arc<Status>,
+}
+
+impl Handle {
+    pub fn new(id: StreamId, mailbox: Arc<dyn Mailbox>, status: Arc<Status>) -> Self {
+        Self { id, mailbox, status }
+    }
+
+    pub fn id(&self) -> &StreamId {
+        &self.id
+    }
+
+    pub fn live(&self) -> Live {
+        self.status.get()
+    }
+
+    pub fn try_send(&self, command: Command) -> Result<(), SendError> {
+        self.mailbox.try_send(command)
+    }
+
+    /// Waits for room: this is what slows a publisher that sends faster than we can cut.
+    pub async fn send(&self, command: Command) -> Result<(), SendError> {
+        self.mailbox.send(command).await
+    }
+}

@@ -1,0 +1,136 @@
+//! What a stream gives to its subscribers, made once and shared by all.
+
+use crate::media::fragment::{Fragment, Gap, Init, Track};
+use crate::media::frame::{Kind, Role};
+use crate::stream::ws_frame::WsFrame;
+use bytes::Bytes;
+use std::fmt;
+use std::sync::Arc;
+
+/// Orders everything a stream ever sent: the fence of the publish, then the discontinuity within it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Epoch {
+    pub fence: u64,
+    pub n: u32,
+}
+
+impl fmt::Display for Epoch {
+    /// Sorts as text the way it sorts as a pair.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012}-{:06}", self.fence, self.n)
+    }
+}
+
+/// What the viewer is told of the publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    Waiting,
+    Live,
+    /// A publisher is connected and sends nothing.
+    Stalled,
+    /// The publisher left and may come back within the window.
+    Interrupted,
+    Ended,
+}
+
+impl Phase {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Live => "live",
+            Self::Stalled => "stalled",
+            Self::Interrupted => "interrupted",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// The tracks of an epoch.
+#[derive(Debug)]
+pub struct Epoched {
+    pub epoch: Epoch,
+    pub tracks: Vec<Track>,
+    /// All tracks in one init segment, framed.
+    pub muxed: WsFrame,
+}
+
+impl Epoched {
+    pub fn new(epoch: Epoch, init: Init) -> Self {
+        Self { epoch, tracks: init.tracks, muxed: WsFrame::binary_from(&init.muxed) }
+    }
+}
+
+/// One frame, framed once for all viewers.
+#[derive(Debug)]
+pub struct Framed {
+    pub epoch: Epoch,
+    pub kind: Kind,
+    pub role: Role,
+    pub start_us: i64,
+    pub end_us: i64,
+    pub ingest_us: i64,
+    pub frame: WsFrame,
+}
+
+impl Framed {
+    pub fn new(epoch: Epoch, fragment: Fragment) -> Self {
+        Self {
+            epoch,
+            kind: fragment.kind,
+            role: fragment.role,
+            start_us: fragment.start_us,
+            end_us: fragment.end_us,
+            ingest_us: fragment.ingest_us,
+            frame: WsFrame::binary(fragment.buffer),
+        }
+    }
+
+    pub fn is_video_key(&self) -> bool {
+        self.kind == Kind::Video && self.role == Role::Key
+    }
+
+    pub fn len_bytes(&self) -> usize {
+        self.frame.message().len()
+    }
+
+    pub fn payload(&self) -> Bytes {
+        self.frame.payload()
+    }
+}
+
+/// Everything a viewer needs to start: sent to a subscriber when it comes and when it has lost its place.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub phase: Phase,
+    pub init: Option<Arc<Epoched>>,
+    /// From the newest keyframe on; empty where a viewer has to wait for the next one.
+    pub backlog: Vec<Arc<Framed>>,
+}
+
+/// One thing a subscriber is told.
+#[derive(Debug, Clone)]
+pub enum Packet {
+    Snapshot(Snapshot),
+    Init(Arc<Epoched>),
+    Fragment(Arc<Framed>),
+    Gap(Gap),
+    Phase(Phase),
+    /// This session has to go.
+    Kick { session: crate::id::SessionId, code: u16, reason: String },
+    /// All sessions have to go.
+    Close { code: u16, reason: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_sorts_as_text_the_way_it_sorts_as_a_pair() {
+        let epochs = [(1, 0), (1, 9), (1, 10), (2, 0), (10, 0), (999_999, 3)].map(|(fence, n)| Epoch { fence, n });
+        for pair in epochs.windows(2) {
+            assert!(pair[0] < pair[1]);
+            assert!(pair[0].to_string() < pair[1].to_string());
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The one who sends a stream its media, as the stream sees it.
+
+use crate::id::KeyId;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PublisherId(pub u64);
+
+/// Why a stream lets go of its publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EndReason {
+    #[error("another publisher with this stream key took over")]
+    Replaced,
+    #[error("the media is malformed")]
+    Malformed,
+    #[error("no media for 10 s")]
+    Silent,
+    #[error("ended by the operator")]
+    Disconnected,
+    #[error("the stream key was revoked")]
+    Revoked,
+    #[error("the stream was deleted or disabled")]
+    Removed,
+    #[error("the server is shutting down")]
+    Draining,
+}
+
+/// The connection of a publisher.
+pub trait Publisher: Send {
+    fn id(&self) -> PublisherId;
+    /// Asks the connection to end; never waits.
+    fn end(&self, reason: EndReason);
+}
+
+/// What is done with a second publisher while the first one lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondPublisher {
+    Refuse,
+    Takeover,
+}
+
+/// A publisher that was let in by key and by ownership asks to be the stream's.
+pub struct Publish {
+    pub publisher: Box<dyn Publisher>,
+    pub key: KeyId,
+    pub fence: u64,
+    /// Time since the stream's origin when the fence was handed out.
+    pub since_origin_us: i64,
+}
+
+/// Why a stream does not take a publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("this stream is being published already")]
+    Busy,
+    #[error("a newer publish of this stream was accepted elsewhere")]
+    Stale,
+    #[error("the stream is closing, try again")]
+    Closing,
+}

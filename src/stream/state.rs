@@ -1,0 +1,249 @@
+//! A stream without its actor: who publishes, what phase it is in, what goes out. Time is handed in, packets come out.
+
+use crate::media::fragment::Output;
+use stub::Fragmenter;
+use crate::media::frame::Item;
+use crate::stream::backlog::{Backlog, Bounds};
+use crate::stream::meter::Meter;
+use crate::stream::packet::{Epoch, Epoched, Framed, Packet, Phase, Snapshot};
+use crate::stream::publisher::{EndReason, Publish, Publisher, PublisherId, Refusal, SecondPublisher};
+use crate::stream::status::Live;
+use std::sync::Arc;
+
+/// The same key replaces a publisher that sent nothing for this long: its connection is half open.
+const REPLACE_AFTER_US: i64 = 1_000_000;
+/// Viewers are told that the publisher stalls.
+const STALLED_AFTER_US: i64 = 3_000_000;
+/// A publisher that sends nothing is let go.
+const SILENT_AFTER_US: i64 = 10_000_000;
+/// A publish starts this much after the stream's clock: nodes' and the database's clocks are read at different moments.
+const START_MARGIN_US: i64 = 1_000_000;
+/// Viewers of a stream that ended, or never came, are sent away after this.
+const IDLE_AFTER_US: i64 = 600_000_000;
+
+/// What a stream's owner chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    pub second_publisher: SecondPublisher,
+    pub reconnect_window_us: i64,
+    pub backlog: Bounds,
+}
+
+struct Current {
+    publisher: Box<dyn Publisher>,
+    key: crate::id::KeyId,
+    last_media_us: i64,
+}
+
+/// All of a stream that does not touch the outside.
+pub struct State {
+    settings: Settings,
+    fragmenter: Fragmenter,
+    backlog: Backlog,
+    meter: Meter,
+    current: Option<Current>,
+    init: Option<Arc<Epoched>>,
+    epoch: Epoch,
+    phase: Phase,
+    phase_since_us: i64,
+}
+
+impl State {
+    pub fn new(settings: Settings, now_us: i64) -> Self {
+        Self {
+            settings,
+            fragmenter: Fragmenter::default(),
+            backlog: Backlog::new(settings.backlog),
+            meter: Meter::default(),
+            current: None,
+            init: None,
+            epoch: Epoch::default(),
+            phase: Phase::Waiting,
+            phase_since_us: now_us,
+        }
+    }
+
+    pub fn configure(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// Takes a publisher, or says why not. The viewers hear of it with the first frame.
+    pub fn handle_publish(&mut self, publish: Publish, now_us: i64) -> Result<(), Refusal> {
+        if publish.fence <= self.epoch.fence {
+            return Err(Refusal::Stale);
+        }
+        if let Some(current) = &self.current {
+            let is_silent = now_us - current.last_media_us >= REPLACE_AFTER_US;
+            let may_replace = self.settings.second_publisher == SecondPublisher::Takeover
+                || (is_silent && current.key == publish.key);
+            if !may_replace {
+                return Err(Refusal::Busy);
+            }
+            current.publisher.end(EndReason::Replaced);
+        }
+        self.epoch = Epoch { fence: publish.fence, n: 0 };
+        self.fragmenter.start(publish.since_origin_us + START_MARGIN_US);
+        self.meter.restart(now_us);
+        self.current = Some(Current { publisher: publish.publisher, key: publish.key, last_media_us: now_us });
+        Ok(())
+    }
+
+    /// Media of a publisher that is not the stream's any more is dropped.
+    pub fn handle_media(
+        &mut self,
+        from: PublisherId,
+        item: Item,
+        now_us: i64,
+    ) -> Result<Vec<Packet>, stub::Error> {
+        match &mut self.current {
+            Some(current) if current.publisher.id() == from => current.last_media_us = now_us,
+            _ => return Ok(Vec::new()),
+        }
+        self.fragmenter.handle_item(item, now_us)?;
+        Ok(self.drain(now_us))
+    }
+
+    pub fn handle_unpublish(&mut self, from: PublisherId, now_us: i64) -> Vec<Packet> {
+        match &self.current {
+            Some(current) if current.publisher.id() == from => self.interrupt(now_us),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Ends the publisher, whoever it is; true where there was one.
+    pub fn end_publisher(&mut self, reason: EndReason, now_us: i64) -> (bool, Vec<Packet>) {
+        let Some(current) = &self.current else { return (false, Vec::new()) };
+        current.publisher.end(reason);
+        (true, self.interrupt(now_us))
+    }
+
+    /// To be called ten times a second.
+    pub fn handle_tick(&mut self, now_us: i64) -> Vec<Packet> {
+        let mut packets = Vec::new();
+        if let Some(current) = &self.current {
+            let silent_us = now_us - current.last_media_us;
+            if silent_us >= SILENT_AFTER_US {
+                current.publisher.end(EndReason::Silent);
+                packets.extend(self.interrupt(now_us));
+            } else if silent_us >= STALLED_AFTER_US && self.phase == Phase::Live {
+                packets.extend(self.enter(Phase::Stalled, now_us));
+            }
+            if self.current.is_some() {
+                self.fragmenter.handle_tick(now_us);
+                packets.extend(self.drain(now_us));
+            }
+        }
+        let in_phase_us = now_us - self.phase_since_us;
+        match self.phase {
+            Phase::Interrupted if in_phase_us >= self.settings.reconnect_window_us => {
+                self.init = None;
+                packets.extend(self.enter(Phase::Ended, now_us));
+            }
+            _ => {}
+        }
+        packets
+    }
+
+    pub fn poll_rates(&mut self, now_us: i64) -> bool {
+        self.meter.poll(now_us)
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { phase: self.phase, init: self.init.clone(), backlog: self.backlog.to_vec() }
+    }
+
+    pub fn live(&self, viewers: usize) -> Live {
+        let is_live = self.current.is_some();
+        Live {
+            phase: self.phase,
+            since_us: self.phase_since_us,
+            viewers,
+            tracks: self.init.as_ref().map(|i| i.tracks.clone()).unwrap_or_default(),
+            video_bps: if is_live { self.meter.video_bps } else { 0 },
+            audio_bps: if is_live { self.meter.audio_bps } else { 0 },
+            fps: self.meter.fps.filter(|_| is_live),
+            gop_s: self.meter.gop_s,
+        }
+    }
+
+    pub fn has_publisher(&self) -> bool {
+        self.current.is_some()
+    }
+
+    pub fn publisher_key(&self) -> Option<&crate::id::KeyId> {
+        self.current.as_ref().map(|c| &c.key)
+    }
+
+    /// Nobody publishes and nobody is expected back.
+    pub fn is_idle(&self) -> bool {
+        self.current.is_none() && matches!(self.phase, Phase::Waiting | Phase::Ended)
+    }
+
+    /// Idle for so long that viewers are not kept waiting any more.
+    pub fn is_abandoned(&self, now_us: i64) -> bool {
+        self.is_idle() && now_us - self.phase_since_us >= IDLE_AFTER_US
+    }
+
+    fn interrupt(&mut self, now_us: i64) -> Vec<Packet> {
+        self.current = None;
+        self.fragmenter.stop(now_us);
+        let mut packets = self.drain(now_us);
+        self.backlog.restart();
+        if self.init.is_some() {
+            packets.extend(self.enter(Phase::Interrupted, now_us));
+        }
+        packets
+    }
+
+    fn drain(&mut self, now_us: i64) -> Vec<Packet> {
+        let mut packets = Vec::new();
+        while let Some(output) = self.fragmenter.poll_output() {
+            match output {
+                Output::Init(init) => {
+                    let init = Arc::new(Epoched::new(self.epoch, init));
+                    self.epoch.n += 1;
+                    self.backlog.restart();
+                    self.init = Some(init.clone());
+                    packets.push(Packet::Init(init));
+                }
+                Output::Fragment(fragment) => {
+                    let epoch = self.init.as_ref().map_or(self.epoch, |i| i.epoch);
+                    let framed = Arc::new(Framed::new(epoch, fragment));
+                    self.meter.add(&framed);
+                    self.backlog.push(framed.clone());
+                    if self.phase != Phase::Live && self.current.is_some() {
+                        packets.extend(self.enter(Phase::Live, now_us));
+                    }
+                    packets.push(Packet::Fragment(framed));
+                }
+                Output::Gap(gap) => packets.push(Packet::Gap(gap)),
+            }
+        }
+        packets
+    }
+
+    fn enter(&mut self, phase: Phase, now_us: i64) -> Option<Packet> {
+        if self.phase == phase {
+            return None;
+        }
+        self.phase = phase;
+        self.phase_since_us = now_us;
+        Some(Packet::Phase(phase))
+    }
+}
+//TEMP
+mod stub {
+    use crate::media::{fragment::Output, frame::Item};
+    #[derive(Default)]
+    pub struct Fragmenter;
+    #[derive(Debug, thiserror::Error)]
+    #[error("x")]
+    pub struct Error;
+    impl Fragmenter {
+        pub fn start(&mut self, _s: i64) {}
+        pub fn stop(&mut self, _n: i64) {}
+        pub fn handle_item(&mut self, _i: Item, _n: i64) -> Result<(), Error> { Ok(()) }
+        pub fn handle_tick(&mut self, _n: i64) {}
+        pub fn poll_output(&mut self) -> Option<Output> { None }
+    }
+}
