@@ -1,0 +1,264 @@
+/** A MediaSource with one SourceBuffer per track; appends all that waits in one call. */
+
+import type { Track, TrackKind } from './protocol';
+import type { Range } from './sync';
+
+const QUOTA_KEEP_S = 1; // kept behind the picture when the browser says that its buffer is full
+const MAX_QUEUED_BYTES = 64 * 1024 * 1024; // a browser that takes nothing any more
+
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+export interface SinkEvents {
+  /** The browser refused the media; only a new sink helps. */
+  onError(detail: string): void;
+  /** The browser's buffer is full: answers up to where media may go. */
+  onQuota(keepS: number): number | undefined;
+}
+
+/** Apple's MediaSource, which says when it wants data. */
+interface ManagedMediaSource extends MediaSource {
+  readonly streaming: boolean;
+}
+
+declare global {
+  var ManagedMediaSource: { new (): ManagedMediaSource; isTypeSupported(mime: string): boolean } | undefined;
+}
+
+function mediaSourceClass(): { new (): MediaSource; isTypeSupported(mime: string): boolean } | undefined {
+  return globalThis.MediaSource ?? globalThis.ManagedMediaSource;
+}
+
+export function hasMediaSource(): boolean {
+  return mediaSourceClass() !== undefined;
+}
+
+export function canPlay(track: Track): boolean {
+  return mediaSourceClass()?.isTypeSupported(track.mime) ?? false;
+}
+
+export class MediaSink {
+  readonly #video: HTMLVideoElement;
+  readonly #events: SinkEvents;
+  readonly #source: MediaSource;
+  readonly #url: string;
+  readonly #buffers = new Map<TrackKind, TrackBuffer>();
+  #closed = false;
+
+  constructor(video: HTMLVideoElement, tracks: readonly Track[], events: SinkEvents) {
+    const Source = mediaSourceClass();
+    if (!Source) throw new Error('this browser has no MediaSource');
+    this.#video = video;
+    this.#events = events;
+    this.#source = new Source();
+    const owner = { source: this.#source, onQuota: events.onQuota, onError: this.#handleError };
+    for (const track of tracks) this.#buffers.set(track.kind, new TrackBuffer(owner, track));
+    this.#source.addEventListener('sourceopen', this.#handleOpen, { once: true });
+    this.#source.addEventListener('startstreaming', this.#pump);
+    if (!globalThis.MediaSource) video.disableRemotePlayback = true;
+    this.#url = URL.createObjectURL(this.#source);
+    video.addEventListener('error', this.#handleVideoError);
+    video.src = this.#url;
+  }
+
+  get kinds(): TrackKind[] {
+    return [...this.#buffers.keys()];
+  }
+
+  /** New init segments for the tracks there are. */
+  reconfigure(tracks: readonly Track[]): void {
+    for (const track of tracks) this.#buffers.get(track.kind)?.init(track);
+  }
+
+  append(kind: TrackKind, bytes: Bytes): void {
+    this.#buffers.get(kind)?.append(bytes);
+  }
+
+  /** True when all that came has been handed to the browser and taken. */
+  get idle(): boolean {
+    return [...this.#buffers.values()].every((buffer) => buffer.idle);
+  }
+
+  ranges(): Range[] {
+    return ranges(this.#video.buffered);
+  }
+
+  /** Removes what lies before a time, which must be that of a keyframe: browsers remove up to the next one. */
+  trim(beforeS: number): void {
+    for (const buffer of this.#buffers.values()) buffer.trim(beforeS);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#video.removeEventListener('error', this.#handleVideoError);
+    this.#source.removeEventListener('sourceopen', this.#handleOpen);
+    this.#source.removeEventListener('startstreaming', this.#pump);
+    for (const buffer of this.#buffers.values()) buffer.close();
+    URL.revokeObjectURL(this.#url);
+  }
+
+  readonly #handleOpen = (): void => {
+    try {
+      for (const buffer of this.#buffers.values()) buffer.open();
+    } catch (error) {
+      this.#handleError(`no buffer for the track: ${error}`);
+    }
+  };
+
+  readonly #pump = (): void => {
+    for (const buffer of this.#buffers.values()) buffer.pump();
+  };
+
+  readonly #handleVideoError = (): void => {
+    const { error } = this.#video;
+    this.#handleError(error ? `media error ${error.code}: ${error.message}` : 'media error');
+  };
+
+  readonly #handleError = (detail: string): void => {
+    if (this.#closed) return;
+    this.close();
+    this.#events.onError(detail);
+  };
+}
+
+interface BufferOwner {
+  source: MediaSource;
+  onQuota(keepS: number): number | undefined;
+  onError(detail: string): void;
+}
+
+/** What waits for the SourceBuffer: an init segment (with the mime to change to) or media. */
+interface Queued {
+  bytes: Bytes;
+  mime?: string;
+}
+
+class TrackBuffer {
+  readonly #owner: BufferOwner;
+  #mime: string;
+  #buffer: SourceBuffer | undefined;
+  #queue: Queued[] = [];
+  #queuedBytes = 0;
+  #trimS: number | undefined;
+  #fullTimes = 0;
+  #closed = false;
+
+  constructor(owner: BufferOwner, track: Track) {
+    this.#owner = owner;
+    this.#mime = track.mime;
+    this.#queue.push({ bytes: track.init });
+  }
+
+  open(): void {
+    this.#buffer = this.#owner.source.addSourceBuffer(this.#mime);
+    this.#buffer.mode = 'segments';
+    this.#buffer.addEventListener('updateend', this.#handleDone);
+    this.#buffer.addEventListener('error', this.#handleError);
+    this.pump();
+  }
+
+  init(track: Track): void {
+    this.#queue.push(
+      track.mime === this.#mime ? { bytes: track.init } : { bytes: track.init, mime: track.mime },
+    );
+    this.#mime = track.mime;
+    this.pump();
+  }
+
+  append(bytes: Bytes): void {
+    this.#queuedBytes += bytes.byteLength;
+    if (this.#queuedBytes > MAX_QUEUED_BYTES) {
+      this.#owner.onError(`${this.#queuedBytes} bytes wait for the browser`);
+      return;
+    }
+    this.#queue.push({ bytes });
+    this.pump();
+  }
+
+  get idle(): boolean {
+    return this.#queue.length === 0 && !this.#buffer?.updating;
+  }
+
+  trim(beforeS: number): void {
+    const [first] = this.#buffer ? ranges(this.#buffer.buffered) : [];
+    if (!first || first.start >= beforeS) return;
+    this.#trimS = beforeS;
+    this.pump();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#queue = [];
+    this.#buffer?.removeEventListener('updateend', this.#handleDone);
+    this.#buffer?.removeEventListener('error', this.#handleError);
+  }
+
+  pump(): void {
+    const buffer = this.#buffer;
+    if (this.#closed || !buffer || buffer.updating) return;
+    try {
+      if (this.#trimS !== undefined) {
+        const end = this.#trimS;
+        this.#trimS = undefined;
+        buffer.remove(0, end);
+      } else if (this.#queue.length > 0 && wantsData(this.#owner.source)) {
+        this.#appendNext(buffer);
+      }
+    } catch (error) {
+      this.#owner.onError(`append: ${error}`);
+    }
+  }
+
+  #appendNext(buffer: SourceBuffer): void {
+    const [first] = this.#queue;
+    if (first?.mime) {
+      buffer.changeType(first.mime);
+      delete first.mime;
+    }
+    const next = this.#queue.findIndex((item) => item.mime !== undefined);
+    const count = next === -1 ? this.#queue.length : next;
+    const bytes = concat(this.#queue.slice(0, count));
+    try {
+      buffer.appendBuffer(bytes);
+    } catch (error) {
+      if (!(error instanceof DOMException && error.name === 'QuotaExceededError')) throw error;
+      this.#handleFull();
+      return;
+    }
+    this.#fullTimes = 0;
+    this.#queue.splice(0, count);
+    this.#queuedBytes = this.#queue.reduce((sum, item) => sum + item.bytes.byteLength, 0);
+  }
+
+  #handleFull(): void {
+    this.#fullTimes += 1;
+    const beforeS = this.#fullTimes === 1 ? this.#owner.onQuota(QUOTA_KEEP_S) : undefined;
+    if (beforeS === undefined) this.#owner.onError('the buffer is full');
+    else this.#trimS = beforeS;
+    queueMicrotask(() => this.pump());
+  }
+
+  readonly #handleDone = (): void => this.pump();
+
+  readonly #handleError = (): void => this.#owner.onError('the browser refused an append');
+}
+
+function wantsData(source: MediaSource): boolean {
+  return !('streaming' in source) || source.streaming === true;
+}
+
+function concat(items: Queued[]): Bytes {
+  const [only] = items;
+  if (only && items.length === 1) return only.bytes;
+  const all = new Uint8Array(items.reduce((sum, item) => sum + item.bytes.byteLength, 0));
+  let at = 0;
+  for (const { bytes } of items) {
+    all.set(bytes, at);
+    at += bytes.byteLength;
+  }
+  return all;
+}
+
+function ranges(list: TimeRanges): Range[] {
+  return Array.from({ length: list.length }, (_, at) => ({ start: list.start(at), end: list.end(at) }));
+}

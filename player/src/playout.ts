@@ -1,0 +1,340 @@
+/** From chunks to the picture: the MediaSource, the sync rules, what was shown and how late. */
+
+import { parseChunk, parseInit, type TrackDefaults } from './boxes';
+import { FrameWatch } from './frames';
+import { type Bytes, canPlay, MediaSink } from './mse';
+import type { Track, TrackKind } from './protocol';
+import { Replay } from './replay';
+import { liveTime, type Range, type SeekReason, SYNC_START, type SyncMemory, syncStep } from './sync';
+import { Target } from './target';
+import { Timeline } from './timeline';
+
+const BURST_MS = 400; // from the first chunk to `live`, for a server that does not say so
+const BACK_BUFFER_S = 8; // trimmed each second; 10 s is the limit
+const KEEP_BEHIND_S = 1;
+const TRIM_EVERY_MS = 1000;
+const STEP_BACK_S = 15; // a timeline that restarts further back than any burst reaches
+const REBUILD_EVERY_MS = 5000;
+const REBUILD_TIMES = 3;
+const REBUILD_FORGET_MS = 60_000;
+const LATENCY_SAMPLES = 15;
+const MAX_HOLES = 32;
+
+export interface PlayoutEvents {
+  /** The browser can't decode these tracks; the others go on. */
+  onUnsupported(tracks: Track[]): void;
+  onFailed(detail: string): void;
+  /** Unmuted autoplay was refused, so it plays muted. */
+  onMuted(): void;
+  onSeek(reason: SeekReason): void;
+}
+
+export class Playout {
+  stalls = 0;
+  seeks = 0;
+  gaps = 0;
+  framesLost = 0;
+  rebuilds = 0;
+  /** The base of the buffer target, ms. */
+  baseTargetMs = 150;
+  readonly #video: HTMLVideoElement;
+  readonly #events: PlayoutEvents;
+  readonly #timeline = new Timeline();
+  readonly #replay = new Replay();
+  readonly #target = new Target();
+  readonly #frames: FrameWatch;
+  /** Wall clock of the server now, Unix microseconds. */
+  readonly #serverNowUs: () => number | undefined;
+  #sink: MediaSink | undefined;
+  #tracks: Track[] = [];
+  #defaults = new Map<number, TrackDefaults>();
+  #sync: SyncMemory = SYNC_START;
+  #stuck = false;
+  #stalled = false;
+  #holes: Range[] = [];
+  #burstUntilMs: number | undefined;
+  #live = false;
+  #checkStep = false;
+  #paused = false;
+  #latencies: number[] = [];
+  #trimmedAtMs = 0;
+  #rebuiltAtMs = Number.NEGATIVE_INFINITY;
+  #rebuildTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(video: HTMLVideoElement, serverNowUs: () => number | undefined, events: PlayoutEvents) {
+    this.#video = video;
+    this.#serverNowUs = serverNowUs;
+    this.#events = events;
+    this.#frames = new FrameWatch(video, { onFrame: (timeS) => this.#handleFrame(timeS) });
+  }
+
+  /** A new connection or a resumed one: a burst from a keyframe comes, until `handleLive`. */
+  handleBurst(): void {
+    this.#live = false;
+    this.#burstUntilMs = undefined;
+    this.#checkStep = true;
+    this.#target.handleDiscontinuity();
+  }
+
+  handleLive(): void {
+    this.#live = true;
+  }
+
+  /** The person paused: no picture is asked for until `handleResume`. */
+  handlePause(): void {
+    this.#paused = true;
+  }
+
+  /** Joins anew, at the burst that the server sends from the newest keyframe. */
+  handleResume(): void {
+    this.#paused = false;
+    this.#sync = SYNC_START;
+    this.handleBurst();
+  }
+
+  handleInit(all: readonly Track[]): void {
+    const tracks = all.filter(canPlay);
+    const unsupported = all.filter((track) => !canPlay(track));
+    const before = this.#tracks;
+    this.#tracks = tracks;
+    this.#defaults = new Map(
+      all.flatMap((track) => parseInit(track.init).map((trex) => [trex.trackId, trex] as const)),
+    );
+    this.#target.handleDiscontinuity();
+    if (unsupported.length > 0) this.#events.onUnsupported(unsupported);
+    if (tracks.length === 0) {
+      this.#closeSink();
+      return;
+    }
+    const sameKinds = this.#sink?.kinds.join() === tracks.map((track) => track.kind).join();
+    if (this.#sink && sameKinds) {
+      this.#sink.reconfigure(tracks);
+      if (!sameInit(before, tracks, 'video')) this.#replay.clear();
+    } else {
+      this.#openSink(sameInit(before, tracks, 'video'));
+    }
+  }
+
+  handleChunk(bytes: Bytes): void {
+    const nowMs = performance.now();
+    this.#timeline.handleBytes(nowMs, bytes.byteLength);
+    const chunk = parseChunk(bytes, this.#defaults);
+    const track = this.#tracks.find((known) => known.id === chunk.trackId);
+    if (!track) return;
+    this.#burstUntilMs ??= nowMs + BURST_MS;
+    const startS = chunk.decodeTicks / track.timescale;
+    if (track.kind === this.#leading) {
+      this.#timeline.handleChunk(chunk, track.timescale);
+      if (!this.#bursting(nowMs)) this.#target.handleArrival(nowMs, startS * 1000);
+      this.#handleStepBack(startS);
+    }
+    this.#replay.handleChunk(track.kind, bytes, chunk.keyframe);
+    this.#sink?.append(track.kind, bytes);
+  }
+
+  handleGap(trackId: number, fromUs: number, toUs: number, frames: number): void {
+    this.gaps += 1;
+    this.framesLost += frames;
+    if (this.#tracks.find((track) => track.id === trackId)?.kind !== 'video') return;
+    this.#holes.push({ start: fromUs / 1e6, end: toUs / 1e6 });
+    if (this.#holes.length > MAX_HOLES) this.#holes.shift();
+  }
+
+  /** One turn of the timer. */
+  tick(nowMs: number): void {
+    const video = this.#video;
+    if (!this.#sink) return;
+    const input = {
+      nowMs,
+      currentTime: video.currentTime,
+      ranges: this.#sink.ranges(),
+      holes: this.#holes,
+      targetS: this.targetMs(nowMs) / 1000,
+      rate: video.playbackRate,
+      paused: this.#paused || (video.paused && this.#sync.joined),
+      bursting: this.#bursting(nowMs) || !this.#sink.idle,
+      frameAtMs: this.#leading === 'video' ? this.#frames.frameAtMs : undefined,
+      frameIntervalMs: this.#timeline.frameIntervalMs,
+    };
+    const { memory, action, stuck, stalled } = syncStep(this.#sync, input);
+    this.#sync = memory;
+    if (stalled && !this.#stalled) this.#handleStall(nowMs);
+    this.#stuck = stuck;
+    this.#stalled = stalled;
+    if (action.type === 'rate') video.playbackRate = action.rate;
+    if (action.type === 'seek') this.#seek(action.to, action.reason);
+    if (nowMs - this.#trimmedAtMs >= TRIM_EVERY_MS) this.#trim(nowMs, input.ranges);
+  }
+
+  /** Starts or goes on playing, muted if the browser wants it so. */
+  async play(): Promise<void> {
+    const video = this.#video;
+    try {
+      await video.play();
+    } catch (error) {
+      if (!(error instanceof DOMException) || error.name !== 'NotAllowedError' || video.muted) return;
+      video.muted = true;
+      this.#events.onMuted();
+      await video.play().catch(() => undefined);
+    }
+  }
+
+  seekToLive(): void {
+    const last = this.#sink?.ranges().at(-1);
+    if (last) this.#seek(liveTime(last, this.targetMs(performance.now()) / 1000), 'behind');
+  }
+
+  close(): void {
+    this.#frames.close();
+    this.#closeSink();
+  }
+
+  get progressing(): boolean {
+    return this.#sync.joined && !this.#stuck && this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+  }
+
+  get tracks(): readonly Track[] {
+    return this.#tracks;
+  }
+
+  get framesShown(): number {
+    return this.#frames.shown;
+  }
+
+  fps(nowMs: number): number {
+    return this.#frames.fps(nowMs);
+  }
+
+  bitrateBps(nowMs: number): number {
+    return this.#timeline.bitrateBps(nowMs);
+  }
+
+  targetMs(nowMs: number): number {
+    const hasAudio = this.#tracks.some((track) => track.kind === 'audio');
+    return this.#target.targetMs({ nowMs, baseMs: this.baseTargetMs, hasAudio });
+  }
+
+  get jitterMs(): number {
+    return this.#target.jitterMs;
+  }
+
+  bufferMs(): number {
+    const last = this.#sink?.ranges().at(-1);
+    return last ? Math.max(0, (last.end - this.#video.currentTime) * 1000) : 0;
+  }
+
+  /** From the frame's arrival at the server to the screen, median of the newest frames. */
+  latencyMs(): number | undefined {
+    if (this.#latencies.length === 0) return this.#latencyAt(this.#video.currentTime);
+    const sorted = [...this.#latencies].sort((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)];
+  }
+
+  get #leading(): TrackKind {
+    return this.#tracks.some((track) => track.kind === 'video') ? 'video' : 'audio';
+  }
+
+  #bursting(nowMs: number): boolean {
+    return !this.#live && nowMs < (this.#burstUntilMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  #handleFrame(timeS: number): void {
+    const latencyMs = this.#latencyAt(timeS);
+    if (latencyMs === undefined) return;
+    this.#latencies.push(latencyMs);
+    if (this.#latencies.length > LATENCY_SAMPLES) this.#latencies.shift();
+  }
+
+  #latencyAt(timeS: number): number | undefined {
+    const nowUs = this.#serverNowUs();
+    const wallUs = this.#timeline.wallUsAt(timeS);
+    return nowUs === undefined || wallUs === undefined ? undefined : (nowUs - wallUs) / 1000;
+  }
+
+  #handleStall(nowMs: number): void {
+    this.stalls += 1;
+    this.#target.handleStall(nowMs);
+  }
+
+  /** A server that lost its timeline starts a new one; the old MediaSource would never get there. */
+  #handleStepBack(startS: number): void {
+    const check = this.#checkStep;
+    this.#checkStep = false;
+    if (!check || !this.#sync.joined || startS + STEP_BACK_S > this.#video.currentTime) return;
+    this.#timeline.clear();
+    this.#replay.clear();
+    this.#openSink(false);
+  }
+
+  #seek(to: number, reason: SeekReason): void {
+    if (reason !== 'join') this.seeks += 1;
+    this.#video.currentTime = to;
+    this.#video.playbackRate = 1;
+    this.#events.onSeek(reason);
+    if (reason === 'join') void this.play();
+  }
+
+  #trim(nowMs: number, ranges: readonly Range[]): void {
+    this.#trimmedAtMs = nowMs;
+    const [first] = ranges;
+    const time = this.#video.currentTime;
+    if (!first || time - first.start < BACK_BUFFER_S) return;
+    const keyframeS = this.#trimPoint(KEEP_BEHIND_S);
+    if (keyframeS !== undefined) this.#sink?.trim(keyframeS);
+  }
+
+  #trimPoint(keepS: number): number | undefined {
+    const beforeS = this.#video.currentTime - keepS;
+    if (this.#leading === 'audio') return beforeS;
+    const keyframeS = this.#timeline.keyframeBefore(beforeS);
+    return keyframeS && keyframeS - 0.001; // rounding must not step over the keyframe
+  }
+
+  #openSink(replay: boolean): void {
+    this.#closeSink();
+    this.#sync = SYNC_START;
+    this.#stuck = false;
+    this.#holes = [];
+    this.#latencies = [];
+    this.#sink = new MediaSink(this.#video, this.#tracks, {
+      onError: (detail) => this.#handleSinkError(detail),
+      onQuota: (keepS) => this.#trimPoint(keepS),
+    });
+    if (!replay) this.#replay.clear();
+    for (const { kind, bytes } of this.#replay.chunks) this.#sink.append(kind, bytes);
+  }
+
+  #closeSink(): void {
+    clearTimeout(this.#rebuildTimer);
+    this.#sink?.close();
+    this.#sink = undefined;
+  }
+
+  /** Once with the frames since the last keyframe, then, as these may be what is broken, without. */
+  #handleSinkError(detail: string): void {
+    const sinceMs = performance.now() - this.#rebuiltAtMs;
+    if (sinceMs > REBUILD_FORGET_MS) this.rebuilds = 0;
+    this.#sink = undefined;
+    if (this.rebuilds >= REBUILD_TIMES) {
+      this.#events.onFailed(detail);
+      return;
+    }
+    this.rebuilds += 1;
+    const replay = this.rebuilds === 1;
+    clearTimeout(this.#rebuildTimer);
+    this.#rebuildTimer = setTimeout(
+      () => {
+        this.#rebuiltAtMs = performance.now();
+        this.#openSink(replay);
+      },
+      Math.max(0, REBUILD_EVERY_MS - sinceMs),
+    );
+  }
+}
+
+function sameInit(before: readonly Track[], after: readonly Track[], kind: TrackKind): boolean {
+  const old = before.find((track) => track.kind === kind);
+  const next = after.find((track) => track.kind === kind);
+  if (!old || !next) return old === next;
+  return old.init.length === next.init.length && old.init.every((byte, at) => byte === next.init[at]);
+}

@@ -1,0 +1,238 @@
+#!/usr/bin/env node
+// Plays the page against a server that makes faults to order, in both browsers:
+//   node faults.mjs [scenario ...]      WEIR_E2E_BROWSERS=chromium picks one
+
+import { mkdir } from 'node:fs/promises';
+import { launch, wantedBrowsers } from './lib/browsers.mjs';
+import { makeClip } from './lib/fragments.mjs';
+import { Expectations, judge } from './lib/judge.mjs';
+import { startMock } from './lib/mock.mjs';
+
+const here = (path) => new URL(path, import.meta.url).pathname;
+const OUT = here('out/');
+const SECONDS = 14;
+
+const clips = {
+  plain: { duration: SECONDS },
+  bframes: { duration: SECONDS, bframes: 2 },
+  silent: { duration: SECONDS, audio: 'no' },
+  large: { duration: SECONDS, size: '1280x720', first: 1000, bitrate: '2000k' },
+};
+
+// `check` gets ({ expect, all, end, log, stream, stats }): figures over all and over the last 2.5 s.
+const scenarios = {
+  plain: {
+    seconds: 7,
+    script: (clip) => ({ clip: clip.plain }),
+    check: ({ expect, all, stats, log, stream }) => {
+      expect.that(stats.firstFrameMs < 1000, `first frame after ${stats.firstFrameMs} ms`);
+      expect.that(all.shown_share >= 0.9, `only ${all.shown_share} of the frames shown`);
+      expect.that(Math.abs(all.latency_ms - all.player_latency_ms) < 80, 'stats.latency is off');
+      expect.that(all.freeze_ms < 400, `frozen ${all.freeze_ms} ms`);
+      expect.that(log.sockets.length === 1, `${log.sockets.length} sockets`);
+      expect.that(stream.received.some((message) => message.type === 'time'), 'no time message');
+    },
+  },
+  bframes: { seconds: 5, script: (clip) => ({ clip: clip.bframes }) },
+  silent: { seconds: 5, script: (clip) => ({ clip: clip.silent }) },
+  hole50: { seconds: 6, script: (clip) => ({ clip: clip.plain, events: [skew(3, 0.05)] }), check: frozenAtMost(550) },
+  hole300: { seconds: 6, script: (clip) => ({ clip: clip.plain, events: [skew(3, 0.3)] }), check: frozenAtMost(800) },
+  stall: {
+    seconds: 9,
+    script: (clip) => ({ clip: clip.plain, holdFrom: 3, holdTo: 5 }),
+    check: ({ expect, all, stats }) => {
+      expect.that(all.max_rate <= 1.15, `rate ${all.max_rate}`);
+      expect.that(stats.seeks <= 1, `${stats.seeks} seeks`);
+      expect.that(all.freeze_ms < 2600, `frozen ${all.freeze_ms} ms`);
+    },
+  },
+  gap: {
+    seconds: 9,
+    script: (clip) => ({
+      clip: clip.plain,
+      keep: (sample, at) => sample.kind === 'audio' || at <= 4 || at > 6,
+      events: [{ at: 4.5, do: (stream) => stream.announceGap(4, 60) }],
+    }),
+    check: ({ expect, all, stats }) => {
+      expect.that(stats.gaps === 1, `${stats.gaps} gaps counted`);
+      expect.that(all.freeze_ms < 2600, `frozen ${all.freeze_ms} ms`);
+    },
+  },
+  dropped: {
+    seconds: 8,
+    script: (clip) => ({ clip: clip.plain, events: [{ at: 4, do: (stream) => stream.drop() }] }),
+    check: ({ expect, log, all }) => {
+      expect.that(log.sockets.length === 2, `${log.sockets.length} sockets`);
+      expect.that(all.freeze_ms < 1200, `frozen ${all.freeze_ms} ms`);
+    },
+  },
+  resolution: {
+    seconds: 8,
+    script: (clip) => ({ clip: clip.plain, events: [{ at: 4, do: (stream) => stream.switchClip(clip.large) }] }),
+    check: ({ expect, all, stats, log }) => {
+      expect.that(stats.width === 1280, `picture is ${stats.width} wide`);
+      expect.that(stats.rebuilds === 0, `${stats.rebuilds} rebuilds`);
+      expect.that(log.sockets.length === 1, `${log.sockets.length} sockets`);
+      expect.that(all.freeze_ms < 700, `frozen ${all.freeze_ms} ms`);
+    },
+  },
+  publisher: {
+    seconds: 9,
+    script: (clip) => ({
+      clip: clip.plain,
+      events: [
+        { at: 3, do: (stream) => stream.setState('interrupted') },
+        {
+          at: 5,
+          do: (stream) => {
+            stream.setState('live');
+            stream.switchClip(clip.large);
+          },
+        },
+      ],
+    }),
+    check: ({ expect, log, all }) => {
+      expect.that(log.sockets.length === 1, `${log.sockets.length} sockets`);
+      expect.that(log.states.some(({ stream }) => stream === 'interrupted'), 'never said interrupted');
+      expect.that(all.freeze_ms < 2700, `frozen ${all.freeze_ms} ms`);
+    },
+  },
+  lateaudio: {
+    seconds: 7,
+    script: (clip) => ({
+      clip: clip.plain,
+      hideTracks: ['audio'],
+      events: [{ at: 4.5, do: (stream) => stream.showTrack('audio') }],
+    }),
+    check: ({ expect, all }) => expect.that(all.freeze_ms < 900, `frozen ${all.freeze_ms} ms`),
+  },
+  unsupported: {
+    seconds: 3,
+    script: (clip) => ({
+      clip: clip.plain,
+      codec: { video: { codec: 'xvid.1', mime: 'video/mp4; codecs="xvid.1"' } },
+    }),
+    check: ({ expect, log, stream, text }) => {
+      expect.that(log.states.some(({ code }) => code === 'codec'), 'no codec error');
+      expect.that(text.includes("isn't supported by this browser"), `the page says: ${text}`);
+      const asked = stream.received.find((message) => message.type === 'tracks');
+      expect.that(asked?.video === false && asked?.audio === true, `asked for ${JSON.stringify(asked)}`);
+    },
+    silent: true,
+  },
+  refused: {
+    seconds: 1.5,
+    script: (clip) => ({ clip: clip.plain, refuse: { status: 401, title: 'invalid token', code: 'unauthorized' } }),
+    check: ({ expect, text, state }) => {
+      expect.that(state === 'failed', `state ${state}`);
+      expect.that(text.includes('not valid'), `the page says: ${text}`);
+    },
+    silent: true,
+  },
+};
+
+function skew(at, seconds) {
+  return {
+    at,
+    do: (stream) => {
+      stream.skewS += seconds;
+      for (const item of stream.items) item.at += seconds;
+    },
+  };
+}
+
+function frozenAtMost(ms) {
+  return ({ expect, all }) => expect.that(all.freeze_ms < ms, `frozen ${all.freeze_ms} ms`);
+}
+
+async function play(browser, base, mock, id, { seconds, check, silent }) {
+  const page = await browser.newPage({ width: 1000, height: 640 });
+  const expect = new Expectations();
+  try {
+    await page.goto(`${base}/watch/${id}#token=a.b.c`);
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    const seen = await page.evaluate(() => ({
+      log: window.weirProbe,
+      stats: window.weir?.stats,
+      state: window.weir?.state,
+      text: document.body.innerText,
+    }));
+    await page.screenshot(`${OUT}${browser.name}-${id}.png`);
+    const stream = mock.stream(id);
+    const { frames } = seen.log;
+    const endT = frames.at(-1)?.t ?? 0;
+    const all = judge(frames, { sentFrames: stream.sentFrames });
+    const end = judge(frames, { sentFrames: stream.sentFrames, fromT: endT - 2500 });
+    expect.that(seen.log.violations.length === 0, `policy: ${seen.log.violations.join('; ')}`);
+    expect.that(seen.log.errors.length === 0, `page errors: ${seen.log.errors.join('; ')}`);
+    if (!silent) expectPicture(expect, { ...seen, all, end });
+    check?.({ ...seen, expect, all, end, stream });
+    report(browser.name, id, { ...seen, all, end, expect, console: page.console });
+  } finally {
+    await page.close();
+    mock.stream(id).stop();
+  }
+  return expect.failed.length === 0;
+}
+
+/** What holds after every fault: it plays again, in order, near the live edge. */
+function expectPicture(expect, { state, all, end }) {
+  expect.that(state === 'playing', `state ${state}`);
+  expect.that(all.unreadable === 0, `${all.unreadable} frames without a number`);
+  expect.that(all.back.length <= 1, `numbers went back: ${all.back.join(' ')}`);
+  expect.that(end.distinct > 30, `only ${end.distinct} frames in the last 2.5 s`);
+  expect.that(end.latency_ms < 450, `latency ${end.latency_ms} ms at the end`);
+}
+
+function report(browser, id, { stats, state, all, end, log, expect, console: lines }) {
+  const figures = {
+    first_frame_ms: Math.round(stats?.firstFrameMs ?? -1),
+    latency_ms: end.latency_ms,
+    player_latency_ms: end.player_latency_ms,
+    freeze_ms: all.freeze_ms,
+    shown: all.shown_share,
+    stalls: stats?.stalls,
+    seeks: stats?.seeks,
+    rate: all.max_rate,
+    sockets: log.sockets.length,
+  };
+  const verdict = expect.failed.length === 0 ? 'ok  ' : 'FAIL';
+  console.log(`${verdict} ${browser.padEnd(8)} ${id.padEnd(11)} ${JSON.stringify(figures)}`);
+  if (expect.failed.length === 0 && !process.env.WEIR_E2E_VERBOSE) return;
+  for (const message of expect.failed) console.log(`     - ${message}`);
+  console.log(`     state ${state}`, JSON.stringify({ stats, all, end }));
+  const start = log.states[0]?.t ?? 0;
+  for (const { t, kind, ...detail } of log.states) console.log(`     ${t - start} ms ${kind} ${JSON.stringify(detail)}`);
+  for (const line of lines) console.log(`     console ${line}`);
+}
+
+async function main() {
+  const wanted = process.argv.slice(2);
+  const names = Object.keys(scenarios).filter((name) => wanted.length === 0 || wanted.includes(name));
+  if (names.length === 0) throw new Error(`no such scenario; there are ${Object.keys(scenarios).join(', ')}`);
+  await mkdir(OUT, { recursive: true });
+  const made = await Promise.all(
+    Object.entries(clips).map(async ([name, options]) => [name, await makeClip(options)]),
+  );
+  const clip = Object.fromEntries(made);
+  let passed = 0;
+  let failed = 0;
+  for (const browserName of wantedBrowsers()) {
+    const scripts = Object.fromEntries(names.map((name) => [name, scenarios[name].script(clip)]));
+    const mock = await startMock({ dist: here('../../player/dist/'), scripts });
+    const browser = await launch(browserName);
+    try {
+      for (const name of names) {
+        if (await play(browser, mock.base, mock, name, scenarios[name])) passed += 1;
+        else failed += 1;
+      }
+    } finally {
+      await browser.close();
+      await mock.close();
+    }
+  }
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+await main();

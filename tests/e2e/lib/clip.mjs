@@ -1,0 +1,47 @@
+// A numbered test clip made by ffmpeg: arguments for a file, a pipe or a publisher.
+
+import { cellFilters } from './cells.mjs';
+
+export const CLIP_DEFAULTS = {
+  size: '640x360',
+  fps: 30,
+  duration: 0, // seconds, 0: without end
+  gop: 2, // seconds
+  bframes: 0,
+  audio: 'yes',
+  bitrate: '1200k',
+  first: 0, // number of the first frame
+  realtime: 'no',
+  showinfo: 'no', // one line per frame on standard error, as it goes to the encoder
+};
+
+/** Input, filters and encoder; the caller adds the output. */
+export function clipInput(options = {}) {
+  const { size, fps, duration, gop, bframes, audio, bitrate, first, realtime, showinfo } = {
+    ...CLIP_DEFAULTS,
+    ...options,
+  };
+  const [width] = size.split('x').map(Number);
+  const limit = Number(duration) > 0 ? ['-t', String(duration)] : [];
+  const pace = realtime === 'yes' ? ['-re'] : [];
+  const source = (graph) => [...pace, ...limit, '-f', 'lavfi', '-i', graph];
+  const filters = [...cellFilters(width, Number(first)), 'format=yuv420p'];
+  if (showinfo === 'yes') filters.push('showinfo=checksum=0');
+  const frames = Math.round(Number(gop) * Number(fps));
+  const x264 = Number(bframes) > 0 ? ['-bf', String(bframes)] : ['-tune', 'zerolatency', '-bf', '0'];
+  return [
+    ...['-hide_banner', '-nostdin', '-loglevel', showinfo === 'yes' ? 'info' : 'warning'],
+    ...source(`testsrc2=size=${size}:rate=${fps}`),
+    ...(audio === 'yes' ? source('sine=frequency=330:beep_factor=3:sample_rate=48000') : []),
+    ...['-vf', filters.join(',')],
+    ...['-c:v', 'libx264', '-preset', 'ultrafast', '-profile:v', Number(bframes) > 0 ? 'main' : 'baseline'],
+    ...['-g', String(frames), '-keyint_min', String(frames), '-sc_threshold', '0'],
+    ...['-b:v', bitrate, '-maxrate', bitrate, '-bufsize', bitrate, ...x264],
+    ...(audio === 'yes' ? ['-c:a', 'aac', '-b:a', '96k', '-ac', '2'] : []),
+  ];
+}
+
+export function clipOutput(target) {
+  if (/^rtmps?:/.test(target)) return ['-f', 'flv', '-flvflags', 'no_duration_filesize', target];
+  return ['-y', target];
+}
