@@ -1,1 +1,134 @@
-//! 
+//! Who owns a stream, what all nodes count together, what they tell each other: three traits, a version for one node.
+
+mod local;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use crate::id::{KeyId, SessionId, StreamId, TenantId};
+use crate::store;
+
+pub use local::{LocalBus, LocalCounters, LocalOwnership};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Somebody else publishes it.
+    #[error("the stream is owned by node {} with fence {}", .0.node, .0.fence)]
+    Owned(Owner),
+    /// A higher fence was accepted meanwhile.
+    #[error("the lease with fence {0} is lost")]
+    Lost(u64),
+    #[error("no such stream")]
+    NotFound,
+    #[error("the cluster does not answer: {0}")]
+    Unavailable(String),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::NotFound(_) => Self::NotFound,
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+/// Where a stream's publisher is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub node: String,
+    /// Base of the node's internal listener.
+    pub url: String,
+    pub fence: u64,
+}
+
+/// Leave to publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Greater than that of every claim before.
+    pub fence: u64,
+    /// Now, on the stream's one timeline: the publish starts at the greater of the end already known and this plus 1 s.
+    pub start_us: u64,
+}
+
+/// At most one owner's output is accepted, because each claim has a higher fence than those before.
+#[async_trait]
+pub trait Ownership: Send + Sync {
+    /// `over` names the fence of an owner that may be replaced; any other living owner refuses the claim.
+    async fn claim(&self, stream: &StreamId, over: Option<u64>) -> Result<Claim>;
+    /// Keeps the lease; called each second.
+    async fn renew(&self, stream: &StreamId, fence: u64) -> Result<()>;
+    /// Gives the lease back; nothing happens where it is lost already.
+    async fn release(&self, stream: &StreamId, fence: u64) -> Result<()>;
+    async fn locate(&self, stream: &StreamId) -> Result<Option<Owner>>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Measure {
+    Streams,
+    Viewers,
+    IngestBps,
+    EgressBps,
+}
+
+/// Values that each node tells of itself and that are summed over all; a node that stops telling drops out.
+#[async_trait]
+pub trait Counters: Send + Sync {
+    /// Replaces this node's earlier value.
+    async fn report(&self, tenant: &TenantId, measure: Measure, value: u64) -> Result<()>;
+    async fn total(&self, tenant: &TenantId, measure: Measure) -> Result<u64>;
+}
+
+/// What takes effect on every node at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Message {
+    StreamKeyRevoked {
+        stream: StreamId,
+        key: KeyId,
+    },
+    StreamChanged {
+        stream: StreamId,
+    },
+    StreamDeleted {
+        stream: StreamId,
+    },
+    /// Its publisher is to be ended.
+    StreamDisconnected {
+        stream: StreamId,
+    },
+    TenantChanged {
+        tenant: TenantId,
+    },
+    TenantDeleted {
+        tenant: TenantId,
+    },
+    SigningKeysChanged {
+        tenant: TenantId,
+    },
+    SessionKicked {
+        session: SessionId,
+    },
+    NodeDraining {
+        node: String,
+    },
+    /// Messages were missed: read again whatever can have changed.
+    Reread,
+}
+
+/// Called for each message, on the caller's thread: it must not block.
+pub trait Listener: Send + Sync {
+    fn handle(&self, message: &Message);
+}
+
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// To every listener of every node, this one included.
+    async fn publish(&self, message: Message) -> Result<()>;
+    /// For as long as the process lives.
+    fn subscribe(&self, listener: Arc<dyn Listener>);
+}
