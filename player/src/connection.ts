@@ -6,6 +6,7 @@ import type { ServerMessage, ViewerMessage } from './protocol';
 import { Transport } from './transport';
 
 const TIME_EVERY_MS = 10_000;
+const JOIN_TIMES = 3; // the answers at join wait behind the burst, so ask again in the next seconds
 const SILENT_MS = 15_000; // the answer to `time` comes at least each 10 s
 const OPEN_MS = 10_000; // from opening a socket to `hello`
 const ASK_MS = 5_000;
@@ -52,6 +53,7 @@ export class Connection {
   #helloAtMs: number | undefined;
   #heardAtMs = 0;
   #timeSentMs = 0;
+  #timesSent = 0;
   #tokenIsNew = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setInterval> | undefined;
@@ -93,6 +95,7 @@ export class Connection {
     this.#retry = undefined;
     this.#bye = undefined;
     this.#helloAtMs = undefined;
+    this.#timesSent = 0;
     this.#openedAtMs = performance.now();
     this.#heardAtMs = this.#openedAtMs;
     this.sockets += 1;
@@ -115,13 +118,14 @@ export class Connection {
       if (nowMs - this.#openedAtMs > OPEN_MS) this.#transport.abandon('no hello');
     } else if (nowMs - this.#heardAtMs > SILENT_MS) {
       this.#transport.abandon('nothing heard from the server');
-    } else if (nowMs - this.#timeSentMs >= TIME_EVERY_MS) {
+    } else if (this.#timesSent < JOIN_TIMES || nowMs - this.#timeSentMs >= TIME_EVERY_MS) {
       this.#sendTime();
     }
   }
 
   #sendTime(): void {
     this.#timeSentMs = performance.now();
+    this.#timesSent += 1;
     this.send({ type: 'time', t0_us: Math.round(nowUs()) });
   }
 

@@ -10,6 +10,7 @@ import type { ServerMessage, StreamState, Track, TrackKind } from './protocol';
 import { TICK_MS } from './sync';
 
 const STATS_EVERY_MS = 10_000;
+const HICCUP_MS = 250; // shorter interruptions are not told as buffering
 
 export type EngineState =
   | 'idle'
@@ -87,6 +88,7 @@ export class Engine {
   #startedAtMs = 0;
   #firstFrameMs: number | undefined;
   #statsSentMs = 0;
+  #progressedAtMs = Number.NEGATIVE_INFINITY;
   #paused = false;
   #unsupported = new Set<TrackKind>();
 
@@ -118,6 +120,7 @@ export class Engine {
     this.#startedAtMs = performance.now();
     this.#statsSentMs = this.#startedAtMs;
     this.#firstFrameMs = undefined;
+    this.#progressedAtMs = Number.NEGATIVE_INFINITY;
     this.#connection = new Connection({ url, token, getToken }, this.#connectionEvents());
     this.#playout = new Playout(this.#video, () => this.#serverNowUs(), {
       onUnsupported: (tracks) => this.#handleUnsupported(tracks),
@@ -331,7 +334,9 @@ export class Engine {
     if (this.#phase !== 'open') return this.#phase;
     if (this.#stream === 'ended') return 'ended';
     if (this.#stream === 'waiting' || this.#stream === 'interrupted') return 'waiting';
-    return this.#playout?.progressing ? 'playing' : 'buffering';
+    const nowMs = performance.now();
+    if (this.#playout?.progressing) this.#progressedAtMs = nowMs;
+    return nowMs - this.#progressedAtMs < HICCUP_MS ? 'playing' : 'buffering';
   }
 }
 

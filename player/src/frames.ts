@@ -4,14 +4,15 @@ const FPS_WINDOW_MS = 2000;
 
 export interface FrameEvents {
   /** A frame with this media time is on the screen. */
-  onFrame(mediaTimeS: number, nowMs: number): void;
+  onFrame(mediaTimeS: number): void;
 }
 
 export class FrameWatch {
   readonly #video: HTMLVideoElement;
   readonly #events: FrameEvents;
   #handle: number | undefined;
-  #times: number[] = [];
+  #newest: { atMs: number; presented: number } | undefined;
+  #recent: { atMs: number; frames: number }[] = [];
   #shown = 0;
 
   constructor(video: HTMLVideoElement, events: FrameEvents) {
@@ -20,19 +21,19 @@ export class FrameWatch {
     this.#ask();
   }
 
-  /** Frames presented, as far as this page could see. */
+  /** Frames presented, those between two callbacks too. */
   get shown(): number {
     return this.#shown;
   }
 
   fps(nowMs: number): number {
-    const recent = this.#times.filter((time) => time >= nowMs - FPS_WINDOW_MS);
-    return (recent.length * 1000) / FPS_WINDOW_MS;
+    const recent = this.#recent.filter(({ atMs }) => atMs >= nowMs - FPS_WINDOW_MS);
+    return (recent.reduce((sum, { frames }) => sum + frames, 0) * 1000) / FPS_WINDOW_MS;
   }
 
   /** When the newest frame was presented; undefined where the browser does not tell. */
   get frameAtMs(): number | undefined {
-    return document.hidden ? undefined : this.#times.at(-1);
+    return document.hidden ? undefined : this.#newest?.atMs;
   }
 
   close(): void {
@@ -42,12 +43,15 @@ export class FrameWatch {
 
   #ask(): void {
     if (!('requestVideoFrameCallback' in HTMLVideoElement.prototype)) return;
-    this.#handle = this.#video.requestVideoFrameCallback((_, { mediaTime }) => {
-      const nowMs = performance.now();
-      this.#shown += 1;
-      this.#times.push(nowMs);
-      while ((this.#times[0] ?? nowMs) < nowMs - FPS_WINDOW_MS) this.#times.shift();
-      this.#events.onFrame(mediaTime, nowMs);
+    this.#handle = this.#video.requestVideoFrameCallback((_, { mediaTime, presentedFrames }) => {
+      const atMs = performance.now();
+      const since = presentedFrames - (this.#newest?.presented ?? 0);
+      const frames = this.#newest && since > 0 ? since : 1; // the count starts anew with each source
+      this.#newest = { atMs, presented: presentedFrames };
+      this.#shown += frames;
+      this.#recent.push({ atMs, frames });
+      while ((this.#recent[0]?.atMs ?? atMs) < atMs - FPS_WINDOW_MS) this.#recent.shift();
+      this.#events.onFrame(mediaTime);
       this.#ask();
     });
   }

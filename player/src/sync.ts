@@ -50,6 +50,8 @@ export interface SyncMemory {
   running: boolean;
   time: number;
   changedAtMs: number;
+  /** Since when there is enough to play on with. */
+  suppliedAtMs: number | undefined;
   seekAtMs: number;
   behindS: number;
 }
@@ -67,6 +69,7 @@ export const SYNC_START: SyncMemory = {
   running: false,
   time: Number.NaN,
   changedAtMs: Number.NEGATIVE_INFINITY,
+  suppliedAtMs: undefined,
   seekAtMs: Number.NEGATIVE_INFINITY,
   behindS: 0,
 };
@@ -81,6 +84,7 @@ export function syncStep(before: SyncMemory, input: SyncInput): SyncResult {
     running: before.running || (before.joined && moved && !input.paused),
     time: currentTime,
     changedAtMs: moved ? nowMs : before.changedAtMs,
+    suppliedAtMs: supplied(input) ? (before.suppliedAtMs ?? nowMs) : undefined,
   };
   const stuckMs = nowMs - memory.changedAtMs;
   const stuck = memory.joined && stuckMs >= STUCK_MS;
@@ -95,6 +99,7 @@ export function syncStep(before: SyncMemory, input: SyncInput): SyncResult {
       running: false,
       time: to,
       changedAtMs: nowMs,
+      suppliedAtMs: undefined,
       seekAtMs: nowMs,
       behindS: 0,
     };
@@ -112,6 +117,11 @@ export function liveTime(last: Range, targetS: number): number {
   return Math.max(last.start + EDGE_S, last.end - targetS);
 }
 
+function supplied({ ranges, currentTime, targetS }: SyncInput): boolean {
+  const last = ranges.at(-1);
+  return last !== undefined && last.start <= currentTime && last.end - currentTime > targetS;
+}
+
 function seekReason(
   memory: SyncMemory,
   input: SyncInput,
@@ -126,15 +136,15 @@ function seekReason(
   if (inHole && last.start > time) return 'gap';
   if (stuckMs >= STUCK_MS) {
     if (last.start > time) return 'hole';
-    if (time > last.end + BEYOND_S) return 'beyond';
-    const ahead = last.end - time;
-    return maySeek && stuckMs >= FROZEN_MS && ahead > targetS + DEADBAND_S ? 'decoder' : undefined;
-  }
-  if (input.frameAtMs !== undefined && maySeek) {
+    if (time > last.end + BEYOND_S) return maySeek ? 'beyond' : undefined;
+    const suppliedMs = nowMs - (memory.suppliedAtMs ?? nowMs);
+    if (maySeek && suppliedMs >= FROZEN_MS) return 'decoder';
+  } else if (input.frameAtMs !== undefined && maySeek && last.end > time + input.frameIntervalMs / 1000) {
     const frozenMs = nowMs - Math.max(input.frameAtMs, memory.seekAtMs);
     if (frozenMs >= Math.max(FROZEN_MS, FROZEN_FRAMES * input.frameIntervalMs)) return 'frozen';
   }
-  return maySeek && last.end - time - targetS > SEEK_BEHIND_S ? 'behind' : undefined;
+  const behindS = last.end - time - targetS;
+  return maySeek && !input.bursting && behindS > SEEK_BEHIND_S ? 'behind' : undefined;
 }
 
 function wantedRate(behindS: number, rate: number): number {

@@ -7,6 +7,8 @@ import { launch, wantedBrowsers } from './lib/browsers.mjs';
 import { makeClip } from './lib/fragments.mjs';
 import { Expectations, judge } from './lib/judge.mjs';
 import { startMock } from './lib/mock.mjs';
+import { sleep } from './lib/processes.mjs';
+import { account, look, openPage } from './lib/session.mjs';
 
 const here = (path) => new URL(path, import.meta.url).pathname;
 const OUT = here('out/');
@@ -35,8 +37,8 @@ const scenarios = {
   },
   bframes: { seconds: 5, script: (clip) => ({ clip: clip.bframes }) },
   silent: { seconds: 5, script: (clip) => ({ clip: clip.silent }) },
-  hole50: { seconds: 6, script: (clip) => ({ clip: clip.plain, events: [skew(3, 0.05)] }), check: frozenAtMost(550) },
-  hole300: { seconds: 6, script: (clip) => ({ clip: clip.plain, events: [skew(3, 0.3)] }), check: frozenAtMost(800) },
+  hole50: { seconds: 7, script: (clip) => ({ clip: clip.plain, events: [skew(4.015, 0.05)] }), check: frozenAtMost(550) },
+  hole300: { seconds: 7, script: (clip) => ({ clip: clip.plain, events: [skew(4.015, 0.3)] }), check: frozenAtMost(800) },
   stall: {
     seconds: 9,
     script: (clip) => ({ clip: clip.plain, holdFrom: 3, holdTo: 5 }),
@@ -146,17 +148,11 @@ function frozenAtMost(ms) {
 }
 
 async function play(browser, base, mock, id, { seconds, check, silent }) {
-  const page = await browser.newPage({ width: 1000, height: 640 });
+  const page = await openPage(browser, `${base}/watch/${id}#token=a.b.c`, { width: 1000, height: 640 });
   const expect = new Expectations();
   try {
-    await page.goto(`${base}/watch/${id}#token=a.b.c`);
-    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-    const seen = await page.evaluate(() => ({
-      log: window.weirProbe,
-      stats: window.weir?.stats,
-      state: window.weir?.state,
-      text: document.body.innerText,
-    }));
+    await sleep(seconds * 1000);
+    const seen = await look(page);
     await page.screenshot(`${OUT}${browser.name}-${id}.png`);
     const stream = mock.stream(id);
     const { frames } = seen.log;
@@ -167,7 +163,7 @@ async function play(browser, base, mock, id, { seconds, check, silent }) {
     expect.that(seen.log.errors.length === 0, `page errors: ${seen.log.errors.join('; ')}`);
     if (!silent) expectPicture(expect, { ...seen, all, end });
     check?.({ ...seen, expect, all, end, stream });
-    report(browser.name, id, { ...seen, all, end, expect, console: page.console });
+    report(browser.name, id, { seen, all, end, expect, lines: page.console });
   } finally {
     await page.close();
     mock.stream(id).stop();
@@ -184,7 +180,8 @@ function expectPicture(expect, { state, all, end }) {
   expect.that(end.latency_ms < 450, `latency ${end.latency_ms} ms at the end`);
 }
 
-function report(browser, id, { stats, state, all, end, log, expect, console: lines }) {
+function report(browser, id, { seen, all, end, expect, lines }) {
+  const { stats, log } = seen;
   const figures = {
     first_frame_ms: Math.round(stats?.firstFrameMs ?? -1),
     latency_ms: end.latency_ms,
@@ -200,10 +197,7 @@ function report(browser, id, { stats, state, all, end, log, expect, console: lin
   console.log(`${verdict} ${browser.padEnd(8)} ${id.padEnd(11)} ${JSON.stringify(figures)}`);
   if (expect.failed.length === 0 && !process.env.WEIR_E2E_VERBOSE) return;
   for (const message of expect.failed) console.log(`     - ${message}`);
-  console.log(`     state ${state}`, JSON.stringify({ stats, all, end }));
-  const start = log.states[0]?.t ?? 0;
-  for (const { t, kind, ...detail } of log.states) console.log(`     ${t - start} ms ${kind} ${JSON.stringify(detail)}`);
-  for (const line of lines) console.log(`     console ${line}`);
+  console.log(`     ${JSON.stringify({ all, end })}\n${account(seen, lines)}`);
 }
 
 async function main() {

@@ -22,7 +22,11 @@ export function judge(frames, { sentFrames, fromT = 0, toT = Number.POSITIVE_INF
     if (ms > longest.ms) longest = { ms: Math.round(ms), at: distinct[at].frame };
   }
   const figures = {
-    presented: (seen.at(-1)?.presented ?? 0) - (seen[0]?.presented ?? 0) + 1,
+    // A browser may present more frames than it calls back for, and starts to count anew with each source.
+    presented: seen.reduce((sum, { presented }, at) => {
+      const since = presented - (seen[at - 1]?.presented ?? presented);
+      return sum + (since > 0 ? since : 1);
+    }, 0),
     read: seen.length,
     unreadable: seen.length - valid.length,
     distinct: distinct.length,
@@ -38,11 +42,13 @@ export function judge(frames, { sentFrames, fromT = 0, toT = Number.POSITIVE_INF
   const lateness = distinct.map(({ t, frame }) => t - (sentFrames.get(frame) ?? Number.NaN));
   const shown = new Set(distinct.map(({ frame }) => frame));
   const due = [...sentFrames.keys()].filter((n) => n >= figures.first && n <= figures.last);
+  const share = (count) => Number((count / due.length).toFixed(3));
   return {
     ...figures,
     latency_ms: Math.round(median(lateness)),
     unknown: distinct.filter(({ frame }) => !sentFrames.has(frame)).length,
-    shown_share: Number((due.filter((n) => shown.has(n)).length / due.length).toFixed(3)),
+    read_share: share(due.filter((n) => shown.has(n)).length),
+    shown_share: Math.min(1, share(figures.presented)),
   };
 }
 
