@@ -3,7 +3,11 @@
 //! One trait, three implementations under one contract suite (`tests/store.rs`).
 
 mod memory;
+#[cfg(feature = "node")]
+mod postgres;
 mod record;
+#[cfg(feature = "node")]
+mod sqlite;
 
 use async_trait::async_trait;
 
@@ -11,7 +15,11 @@ use crate::auth::secret::Hash;
 use crate::id::{KeyId, PlaybackId, StreamId, TenantId};
 
 pub use memory::Memory;
+#[cfg(feature = "node")]
+pub use postgres::Postgres;
 pub use record::*;
+#[cfg(feature = "node")]
+pub use sqlite::Sqlite;
 
 /// Keys that a stream can have at once: the one in use, and the one it is changed for.
 pub const STREAM_KEYS_MAX: usize = 2;

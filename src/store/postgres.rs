@@ -1,0 +1,102 @@
+//! The store in PostgreSQL.
+
+use super::{Error, Result};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use std::time::Duration;
+
+#[path = "sql/mod.rs"]
+#[expect(clippy::duplicate_mod, reason = "one set of statements, compiled for each database")]
+mod sql;
+
+use sqlx::{Error as Cause, PgPool as Pool, Postgres as Db, Row as Columns, postgres::PgRow as Row};
+type Own = Postgres;
+type Tx = sqlx::Transaction<'static, Db>;
+
+const BEGIN: &str = "BEGIN";
+
+const TAKE_FENCE: &str = "
+    UPDATE streams SET
+        fence_next = fence_next + 1,
+        origin_us = COALESCE(origin_us, (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT)
+    WHERE id = $1
+    RETURNING fence_next, (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT - origin_us";
+
+/// How long a caller waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// How long one call of the store may take, so that a publish is refused within 2 s of a database that hangs.
+const CALL_TIMEOUT: Duration = Duration::from_millis(1_800);
+
+/// The server ends a statement a little before we stop waiting for it, in milliseconds.
+const STATEMENT_TIMEOUT_MS: &str = "1500";
+
+/// PostgreSQL's default of 100 is shared by all nodes.
+const CONNECTIONS: u32 = 10;
+
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "tenants streams keys", include_str!("../../migrations/postgres/0001_tenants_streams_keys.sql"))];
+
+pub struct Postgres {
+    pool: Pool,
+}
+
+impl Postgres {
+    /// Connects; `migrate` brings the tables up to date.
+    pub async fn connect(url: &str) -> Result<Self> {
+        let options: PgConnectOptions =
+            url.parse().map_err(|_| Error::Broken("not a postgres:// address".to_owned()))?;
+        let limits = [
+            ("statement_timeout", STATEMENT_TIMEOUT_MS),
+            ("lock_timeout", STATEMENT_TIMEOUT_MS),
+            ("idle_in_transaction_session_timeout", "10000"),
+        ];
+        let options = options.options(limits).application_name("weir").disable_statement_logging();
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = pool.connect_with(options).await.map_err(|cause| explain(&cause))?;
+        Ok(Self { pool })
+    }
+
+    /// Nodes that start together take turns.
+    pub async fn migrate(&self) -> Result<()> {
+        let migrations = MIGRATIONS.map(|(version, name, statements)| {
+            let no_tx = statements.starts_with("-- no-transaction");
+            Migration::new(version, name.into(), MigrationType::Simple, statements.into_sql_str(), no_tx)
+        });
+        let mut connection = self.pool.acquire().await.map_err(|cause| explain(&cause))?;
+        let unlimited = sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0").execute(&mut *connection);
+        unlimited.await.map_err(|cause| explain(&cause))?;
+        let migrator = Migrator::with_migrations(migrations.to_vec());
+        let migrated = migrator.run(&mut *connection).await;
+        connection.close().await.map_err(|cause| explain(&cause))?;
+        migrated.map_err(|error| Error::Broken(error.to_string()))
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+fn query<'q>(statement: &'static str) -> sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments> {
+    sqlx::query(statement)
+}
+
+async fn within_limit<T>(call: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(CALL_TIMEOUT, call).await.ok()
+}
+
+fn explain(cause: &Cause) -> Error {
+    /// Classes of SQLSTATE that another try can get past: connection, deadlock, resources, locks, intervention, system.
+    const PASSING: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
+    match cause {
+        Cause::Database(error) => {
+            let passing = error.code().is_some_and(|code| PASSING.iter().any(|class| code.starts_with(class)));
+            if passing { Error::Unavailable(error.to_string()) } else { Error::Broken(error.to_string()) }
+        }
+        Cause::Io(_) | Cause::Tls(_) | Cause::Protocol(_) | Cause::PoolTimedOut | Cause::PoolClosed => {
+            Error::Unavailable(cause.to_string())
+        }
+        other => Error::Broken(other.to_string()),
+    }
+}

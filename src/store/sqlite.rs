@@ -1,0 +1,130 @@
+//! The store in an SQLite file: one process writes it, others may read.
+
+use super::{Error, Result};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+#[path = "sql/mod.rs"]
+mod sql;
+
+use sqlx::{Error as Cause, Row as Columns, Sqlite as Db, SqlitePool as Pool, sqlite::SqliteRow as Row};
+type Own = Sqlite;
+type Tx = sqlx::Transaction<'static, Db>;
+
+/// The lock for writing is asked for at once: a transaction that reads first could not get it later.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// In SQLite, now is in milliseconds.
+const TAKE_FENCE: &str = "
+    UPDATE streams SET
+        fence_next = fence_next + 1,
+        origin_us = COALESCE(origin_us, CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000)
+    WHERE id = $1
+    RETURNING fence_next, CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000 - origin_us";
+
+/// How long a statement waits for another's lock on the file.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(1_000);
+
+/// How long a caller waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// How long one call of the store may take.
+const CALL_TIMEOUT: Duration = Duration::from_millis(1_800);
+
+/// Readers don't wait for the writer (WAL), so a few go on beside it.
+const CONNECTIONS: u32 = 4;
+
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "tenants streams keys", include_str!("../../migrations/sqlite/0001_tenants_streams_keys.sql"))];
+
+pub struct Sqlite {
+    pool: Pool,
+    /// Held for as long as this process may write.
+    _lock: Option<File>,
+}
+
+impl Sqlite {
+    /// Opens the file for writing, makes it where it is missing, and brings its tables up to date.
+    pub async fn open(path: &Path) -> Result<Self> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| Error::Unavailable(error.to_string()))?;
+        }
+        let lock = lock(path)?;
+        let store = Self { pool: pool(options(path).create_if_missing(true)).await?, _lock: Some(lock) };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Opens a file that another process may be writing; every change is refused.
+    pub async fn open_read_only(path: &Path) -> Result<Self> {
+        Ok(Self { pool: pool(options(path).read_only(true)).await?, _lock: None })
+    }
+
+    async fn migrate(&self) -> Result<()> {
+        let migrations = MIGRATIONS.map(|(version, name, statements)| {
+            Migration::new(version, name.into(), MigrationType::Simple, statements.into_sql_str(), false)
+        });
+        let migrator = Migrator::with_migrations(migrations.to_vec());
+        migrator.run(&self.pool).await.map_err(|error| Error::Broken(error.to_string()))
+    }
+
+    /// Writes what is in the log into the file, and closes it.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+}
+
+async fn pool(options: SqliteConnectOptions) -> Result<Pool> {
+    let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+    pool.connect_with(options).await.map_err(|cause| explain(&cause))
+}
+
+/// Beside the database, since SQLite's own locks are let go between statements.
+fn lock(path: &Path) -> Result<File> {
+    let lock_path = PathBuf::from(format!("{}.lock", path.display()));
+    let unavailable = |error: std::io::Error| Error::Unavailable(format!("{}: {error}", lock_path.display()));
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(unavailable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse(path.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(unavailable(error)),
+    }
+}
+
+fn query<'q>(statement: &'static str) -> sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments> {
+    sqlx::query(statement)
+}
+
+async fn within_limit<T>(call: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(CALL_TIMEOUT, call).await.ok()
+}
+
+fn explain(cause: &Cause) -> Error {
+    /// Primary result codes that another try can get past: busy, locked, out of memory, I/O error, full, can't open.
+    const PASSING: [i32; 6] = [5, 6, 7, 10, 13, 14];
+    match cause {
+        Cause::Database(error) => {
+            let code = error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
+            let passing = PASSING.contains(&(code & 0xff));
+            if passing { Error::Unavailable(error.to_string()) } else { Error::Broken(error.to_string()) }
+        }
+        Cause::PoolTimedOut | Cause::PoolClosed | Cause::WorkerCrashed | Cause::Io(_) => {
+            Error::Unavailable(cause.to_string())
+        }
+        other => Error::Broken(other.to_string()),
+    }
+}
