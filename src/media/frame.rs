@@ -41,6 +41,7 @@ pub struct Frame {
     pub composition_ms: i32,
     pub role: Role,
     /// As the sample is stored in MP4: length-prefixed NAL units, OBUs without temporal delimiter, raw AAC.
+    /// Never empty.
     pub data: Bytes,
 }
 
@@ -91,4 +92,14 @@ pub enum Item {
     Frame(Frame),
     /// The publisher says that this track ends here.
     End(Kind),
+}
+
+/// An access unit as a codec's parser hands it to the tag parser.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    /// Where the access unit changed what a decoder must know.
+    pub(crate) config: Option<VideoConfig>,
+    pub(crate) role: Role,
+    /// Empty where there is no picture in it.
+    pub(crate) data: Bytes,
 }
