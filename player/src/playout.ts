@@ -1,6 +1,7 @@
 /** From chunks to the picture: the MediaSource, the sync rules, what was shown and how late. */
 
 import { parseChunk, parseInit, type TrackDefaults } from './boxes';
+import { Deficit } from './deficit';
 import { FrameWatch } from './frames';
 import { type Bytes, canPlay, MediaSink } from './mse';
 import type { Track, TrackKind } from './protocol';
@@ -42,6 +43,7 @@ export class Playout {
   readonly #timeline = new Timeline();
   readonly #replay = new Replay();
   readonly #target = new Target();
+  readonly #deficit = new Deficit();
   readonly #frames: FrameWatch;
   /** Wall clock of the server now, Unix microseconds. */
   readonly #serverNowUs: () => number | undefined;
@@ -101,6 +103,7 @@ export class Playout {
       all.flatMap((track) => parseInit(track.init).map((trex) => [trex.trackId, trex] as const)),
     );
     this.#target.handleDiscontinuity();
+    this.#timeline.handleInit();
     if (unsupported.length > 0) this.#events.onUnsupported(unsupported);
     if (tracks.length === 0) {
       this.#closeSink();
@@ -163,6 +166,7 @@ export class Playout {
     this.#stalled = stalled;
     if (action.type === 'rate') video.playbackRate = action.rate;
     if (action.type === 'seek') this.#seek(action.to, action.reason);
+    this.#watchDeficit(nowMs);
     if (nowMs - this.#trimmedAtMs >= TRIM_EVERY_MS) this.#trim(nowMs, input.ranges);
   }
 
@@ -211,7 +215,8 @@ export class Playout {
 
   targetMs(nowMs: number): number {
     const hasAudio = this.#tracks.some((track) => track.kind === 'audio');
-    return this.#target.targetMs({ nowMs, baseMs: this.baseTargetMs, hasAudio });
+    const { reorderMs } = this.#timeline;
+    return this.#target.targetMs({ nowMs, baseMs: this.baseTargetMs, hasAudio, reorderMs });
   }
 
   get jitterMs(): number {
@@ -251,6 +256,14 @@ export class Playout {
     return nowUs === undefined || wallUs === undefined ? undefined : (nowUs - wallUs) / 1000;
   }
 
+  #watchDeficit(nowMs: number): void {
+    const { reorderMs, frameIntervalMs } = this.#timeline;
+    const tells = reorderMs > 0 && this.progressing && !this.#paused && !document.hidden;
+    const shown = tells ? this.#frames.shown : undefined;
+    if (!this.#deficit.handleTick({ nowMs, shown, frameIntervalMs })) return;
+    if (this.#target.handleDeficit()) this.#sync = SYNC_START; // joins anew, further from the edge
+  }
+
   #handleStall(nowMs: number): void {
     this.stalls += 1;
     this.#target.handleStall(nowMs);
@@ -268,6 +281,7 @@ export class Playout {
 
   #seek(to: number, reason: SeekReason): void {
     if (reason !== 'join') this.seeks += 1;
+    this.#deficit.reset();
     this.#video.currentTime = to;
     this.#video.playbackRate = 1;
     this.#events.onSeek(reason);

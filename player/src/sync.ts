@@ -10,6 +10,7 @@ const DEADBAND_S = 0.06;
 const SETTLED_S = 0.02;
 const BEYOND_S = 0.1; // browsers let currentTime run a little past the last frame
 const EDGE_S = 0.001; // a range's start itself may round to just outside it
+const RUNNING_S = 0.01; // after a seek currentTime may differ by rounding
 const MAX_RATE = 1.15;
 const SLOW_RATE = 0.95;
 const RATE_STEP = 0.02;
@@ -81,7 +82,7 @@ export function syncStep(before: SyncMemory, input: SyncInput): SyncResult {
   const moved = currentTime !== before.time || input.paused;
   const memory: SyncMemory = {
     ...before,
-    running: before.running || (before.joined && moved && !input.paused),
+    running: before.running || (before.joined && currentTime > before.time + RUNNING_S && !input.paused),
     time: currentTime,
     changedAtMs: moved ? nowMs : before.changedAtMs,
     suppliedAtMs: supplied(input) ? (before.suppliedAtMs ?? nowMs) : undefined,

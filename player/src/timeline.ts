@@ -5,6 +5,7 @@ import type { Chunk } from './boxes';
 const MAX_FRAMES = 2048; // 34 s at 60 fps, more than can be buffered behind and ahead
 const MAX_KEYFRAMES = 256;
 const SAME_FRAME_S = 0.002;
+const MAX_REORDER_MS = 500; // 16 frames at 30 fps, the most that H.264 allows
 const BITRATE_WINDOW_MS = 2000;
 
 interface Frame {
@@ -22,6 +23,8 @@ export class Timeline {
   #keyframesS: number[] = [];
   #arrivals: Arrival[] = [];
   #frameIntervalMs = 0;
+  #newestS = Number.NEGATIVE_INFINITY;
+  #reorderMs = 0;
 
   /** Adds a chunk of the leading track: video, or audio where there is no video. */
   handleChunk(chunk: Chunk, timescale: number): void {
@@ -30,6 +33,9 @@ export class Timeline {
       this.#frames.push({ timeS, wallUs: chunk.wallUs });
       if (this.#frames.length > MAX_FRAMES) this.#frames.splice(0, MAX_FRAMES / 2);
     }
+    if (timeS > this.#newestS) this.#newestS = timeS;
+    else
+      this.#reorderMs = Math.max(this.#reorderMs, Math.min(MAX_REORDER_MS, (this.#newestS - timeS) * 1000));
     if (chunk.keyframe) {
       this.#keyframesS.push(timeS);
       if (this.#keyframesS.length > MAX_KEYFRAMES) this.#keyframesS.shift();
@@ -42,9 +48,16 @@ export class Timeline {
     while ((this.#arrivals[0]?.atMs ?? atMs) < atMs - BITRATE_WINDOW_MS) this.#arrivals.shift();
   }
 
+  /** What comes next may be of another publisher, with or without B frames. */
+  handleInit(): void {
+    this.#newestS = Number.NEGATIVE_INFINITY;
+    this.#reorderMs = 0;
+  }
+
   clear(): void {
     this.#frames = [];
     this.#keyframesS = [];
+    this.handleInit();
   }
 
   /** Wall clock, in the server's Unix microseconds, at which the frame shown at this media time came in. */
@@ -64,6 +77,11 @@ export class Timeline {
   /** The newest keyframe at or before a time; removing up to it leaves whole groups of pictures. */
   keyframeBefore(timeS: number): number | undefined {
     return this.#keyframesS.findLast((keyframe) => keyframe <= timeS);
+  }
+
+  /** How long before the end of what is buffered frames may still be missing, because of B frames. */
+  get reorderMs(): number {
+    return this.#reorderMs;
   }
 
   get frameIntervalMs(): number {

@@ -146,7 +146,7 @@ class MockStream {
     this.start();
     const say = (message) => socket.send(JSON.stringify(message));
     const { state } = this;
-    say({ type: 'hello', session: `vs_${this.opened}`, stream: 'mock', state, server_time_us: Date.now() * 1000, target_ms: 150 });
+    say({ type: 'hello', session: `vs_${this.opened}`, stream: 'mock', state, server_time_us: Date.now() * 1000, target_ms: this.script.targetMs ?? 150 });
     if (state === 'live') {
       say(this.init());
       for (const bytes of this.backlog) socket.send(bytes);
