@@ -2,6 +2,8 @@
 
 pub mod clock;
 pub mod id;
+#[cfg(feature = "node")]
+pub mod tenancy;
 
 pub mod rtmp;
 pub mod media;

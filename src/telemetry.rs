@@ -1,3 +1,148 @@
-//! Logs and metrics.
-#[derive(Debug, Default)]
-pub struct Metrics {}
+//! Logs and metrics: names, units and how they are shown.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Metric, Registry};
+use std::io::IsTerminal as _;
+use tracing_subscriber::EnvFilter;
+
+/// One label.
+pub type Label = [(&'static str, &'static str); 1];
+
+/// What this node counts; every name starts with `weir_`.
+pub struct Metrics {
+    registry: Registry,
+    pub viewers: Gauge,
+    pub streams_live: Gauge,
+    pub publishers: Gauge,
+    pub ingest_bytes: Counter,
+    pub delivered_bytes: Counter,
+    pub fragments: Counter,
+    pub hubs_behind: Counter,
+    pub outbox_bytes: Gauge,
+    pub fanout_seconds: Histogram,
+    pub join_seconds: Histogram,
+    pub viewer_latency_seconds: Histogram,
+    frames_dropped: Family<Label, Counter>,
+    viewers_evicted: Family<Label, Counter>,
+    auth_failures: Family<Label, Counter>,
+    publishes_refused: Family<Label, Counter>,
+    degraded: Family<Label, Gauge>,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("weir");
+        let registry_ref = &mut registry;
+        Self {
+            viewers: register(registry_ref, "viewers", "Viewers connected to this node", Gauge::default()),
+            streams_live: register(registry_ref, "streams_live", "Streams with a publisher on this node", Gauge::default()),
+            publishers: register(registry_ref, "publisher_connections", "RTMP connections", Gauge::default()),
+            ingest_bytes: register(registry_ref, "ingest_bytes", "Media received", Counter::default()),
+            delivered_bytes: register(registry_ref, "delivered_bytes", "Bytes given to viewers' sockets", Counter::default()),
+            fragments: register(registry_ref, "fragments", "Fragments cut", Counter::default()),
+            hubs_behind: register(registry_ref, "hubs_behind", "Times that a worker lost its place in a stream", Counter::default()),
+            outbox_bytes: register(registry_ref, "outbox_bytes", "Bytes that wait for slow viewers", Gauge::default()),
+            fanout_seconds: register(
+                registry_ref,
+                "fanout_seconds",
+                "From a frame's arrival until it was handed to a worker's viewers",
+                Histogram::new(exponential_buckets(0.000_25, 2.0, 14)),
+            ),
+            join_seconds: register(
+                registry_ref,
+                "join_seconds",
+                "From a viewer's request until its first media was handed over",
+                Histogram::new(exponential_buckets(0.001, 2.0, 14)),
+            ),
+            viewer_latency_seconds: register(
+                registry_ref,
+                "viewer_latency_seconds",
+                "From a frame's arrival until a player showed it, as players tell",
+                Histogram::new(exponential_buckets(0.02, 1.6, 14)),
+            ),
+            frames_dropped: register(registry_ref, "frames_dropped", "Frames that a viewer was not sent", Family::default()),
+            viewers_evicted: register(registry_ref, "viewers_evicted", "Viewers that had to go", Family::default()),
+            auth_failures: register(registry_ref, "auth_failures", "Keys and tokens refused", Family::default()),
+            publishes_refused: register(registry_ref, "publishes_refused", "Publishers refused", Family::default()),
+            degraded: register(registry_ref, "degraded", "1 where a part this node needs is away", Family::default()),
+            registry,
+        }
+    }
+
+    pub fn frames_dropped(&self, reason: &'static str, frames: u64) {
+        self.frames_dropped.get_or_create(&[("reason", reason)]).inc_by(frames);
+    }
+
+    pub fn viewer_evicted(&self, reason: &'static str) {
+        self.viewers_evicted.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub fn auth_failure(&self, reason: &'static str) {
+        self.auth_failures.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub fn publish_refused(&self, reason: &'static str) {
+        self.publishes_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub fn set_degraded(&self, part: &'static str, is_away: bool) {
+        self.degraded.get_or_create(&[("part", part)]).set(i64::from(is_away));
+    }
+
+    /// The OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("writing to a string does not fail");
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+/// Sends logs to standard error: text on a terminal, JSON otherwise or where `is_json` says so.
+pub fn start_logs(is_json: Option<bool>) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if is_json.unwrap_or(!std::io::stderr().is_terminal()) {
+        logs.json().flatten_event(true).init();
+    } else {
+        logs.init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_shown_by_their_documented_names() {
+        let metrics = Metrics::new();
+        metrics.viewers.set(3);
+        metrics.delivered_bytes.inc_by(7);
+        metrics.frames_dropped("slow", 2);
+        metrics.set_degraded("sql", true);
+        let text = metrics.render();
+        for line in [
+            "weir_viewers 3",
+            "weir_delivered_bytes_total 7",
+            "weir_frames_dropped_total{reason=\"slow\"} 2",
+            "weir_degraded{part=\"sql\"} 1",
+            "# TYPE weir_fanout_seconds histogram",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

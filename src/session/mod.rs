@@ -3,3 +3,20 @@
 pub mod batch;
 pub mod outbox;
 pub mod protocol;
+
+#[cfg(feature = "node")]
+pub mod actor;
+#[cfg(feature = "node")]
+pub mod admission;
+#[cfg(feature = "node")]
+pub mod fan;
+#[cfg(feature = "node")]
+pub mod hub;
+#[cfg(feature = "node")]
+pub mod inbound;
+#[cfg(feature = "node")]
+pub mod route;
+#[cfg(feature = "node")]
+pub mod viewer;
+#[cfg(feature = "node")]
+pub mod worker;

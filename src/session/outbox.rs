@@ -197,13 +197,21 @@ impl Outbox {
         self.queue.is_empty() && matches!(self.mode, Mode::Sending)
     }
 
-    pub fn len_bytes(&self) -> usize {
-        self.media_bytes + self.burst_bytes + self.control_bytes
+    /// Media goes out, rather than being left out until the next start.
+    pub fn is_sending(&self) -> bool {
+        matches!(self.mode, Mode::Sending)
     }
 
-    /// The first item is partly sent: nothing may be written before its rest.
-    pub fn is_mid_message(&self) -> bool {
-        self.sent_of_first > 0
+    /// Forgets what was not begun: the viewer is about to go.
+    pub fn clear_unbegun(&mut self) {
+        let begun = usize::from(self.sent_of_first > 0);
+        for item in self.queue.split_off(begun.min(self.queue.len())) {
+            self.forget(&item);
+        }
+    }
+
+    pub fn len_bytes(&self) -> usize {
+        self.media_bytes + self.burst_bytes + self.control_bytes
     }
 
     pub fn check(&self, now: Duration) -> Result<(), TooSlow> {

@@ -108,6 +108,9 @@ pub enum ViewerMessage {
     Time { t0_us: i64 },
     Token { token: String },
     Stats(serde_json::Map<String, serde_json::Value>),
+    /// Of a newer player; ignored.
+    #[serde(other)]
+    Unknown,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +165,8 @@ mod tests {
             ViewerMessage::Token { token: "abc".into() }
         );
         assert!(matches!(parse(br#"{"type":"stats","latency_ms":80}"#).unwrap(), ViewerMessage::Stats(_)));
-        for bad in ["", "null", "[]", "{}", r#"{"type":"nope"}"#, r#"{"type":"time"}"#, "{\"type\":\"time\",\"t0_us\":1.5}"]
+        assert_eq!(parse(br#"{"type":"of_a_newer_player","x":1}"#).unwrap(), ViewerMessage::Unknown);
+        for bad in ["", "null", "[]", "{}", r#"{"type":7}"#, r#"{"type":"time"}"#, "{\"type\":\"time\",\"t0_us\":1.5}"]
         {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -111,6 +111,7 @@ impl Handler<Command> for Stream {
             Command::Publish(_, reply) if self.is_closing => reply(Err(Refusal::Closing)),
             Command::Subscribe(_) if self.is_closing => {}
             Command::Publish(publish, reply) => reply(self.state.handle_publish(publish, now_us)),
+            Command::MayReplace(key, reply) => reply(self.state.may_replace(&key, now_us)),
             Command::Media(from, item) => match self.state.handle_media(from, item, now_us) {
                 Ok(packets) => self.deliver(&packets),
                 Err(error) => {
@@ -152,6 +153,10 @@ impl Mailbox for ActorMailbox {
             Unsent::Full(_) => SendError::Full,
             Unsent::Closed(_) => SendError::Closed,
         })
+    }
+
+    fn is_closed(&self) -> bool {
+        !self.0.connected()
     }
 
     fn send(&self, command: Command) -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>> {

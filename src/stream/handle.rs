@@ -16,6 +16,8 @@ pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
 /// What a stream is asked to do.
 pub enum Command {
     Publish(Publish, Reply<Result<(), Refusal>>),
+    /// Whether a publisher with this key may take the place of the one there is, if there is one.
+    MayReplace(KeyId, Reply<Result<(), Refusal>>),
     Media(PublisherId, Item),
     Unpublish(PublisherId),
     Subscribe(Box<dyn Subscriber>),
@@ -39,6 +41,8 @@ pub enum SendError {
 /// The way into a stream's actor.
 pub trait Mailbox: Send + Sync {
     fn try_send(&self, command: Command) -> Result<(), SendError>;
+    /// The stream has stopped.
+    fn is_closed(&self) -> bool;
     /// Waits for room.
     fn send(&self, command: Command) -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>;
 }
@@ -62,6 +66,10 @@ impl Handle {
 
     pub fn live(&self) -> Live {
         self.status.get()
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.mailbox.is_closed()
     }
 
     pub fn try_send(&self, command: Command) -> Result<(), SendError> {

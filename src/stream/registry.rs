@@ -48,7 +48,9 @@ impl Registry {
     /// The running stream, or a new one.
     pub fn open(&self, id: &StreamId, settings: Settings) -> Handle {
         let mut streams = self.lock();
-        if let Some(entry) = streams.get(id) {
+        if let Some(entry) = streams.get(id)
+            && !entry.handle.is_closed()
+        {
             return entry.handle.clone();
         }
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,8 @@
 //! A stream without its actor: who publishes, what phase it is in, what goes out. Time is handed in, packets come out.
 
+use crate::id::KeyId;
 use crate::media::fragment::Output;
-use stub::Fragmenter;
+use crate::media::fragmenter::Fragmenter;
 use crate::media::frame::Item;
 use crate::stream::backlog::{Backlog, Bounds};
 use crate::stream::meter::Meter;
@@ -31,7 +32,7 @@ pub struct Settings {
 
 struct Current {
     publisher: Box<dyn Publisher>,
-    key: crate::id::KeyId,
+    key: KeyId,
     last_media_us: i64,
 }
 
@@ -72,13 +73,8 @@ impl State {
         if publish.fence <= self.epoch.fence {
             return Err(Refusal::Stale);
         }
+        self.may_replace(&publish.key, now_us)?;
         if let Some(current) = &self.current {
-            let is_silent = now_us - current.last_media_us >= REPLACE_AFTER_US;
-            let may_replace = self.settings.second_publisher == SecondPublisher::Takeover
-                || (is_silent && current.key == publish.key);
-            if !may_replace {
-                return Err(Refusal::Busy);
-            }
             current.publisher.end(EndReason::Replaced);
         }
         self.epoch = Epoch { fence: publish.fence, n: 0 };
@@ -88,13 +84,21 @@ impl State {
         Ok(())
     }
 
+    /// Whether one who publishes with `key` may take the place of the present publisher.
+    pub fn may_replace(&self, key: &KeyId, now_us: i64) -> Result<(), Refusal> {
+        let Some(current) = &self.current else { return Ok(()) };
+        let is_silent = now_us - current.last_media_us >= REPLACE_AFTER_US;
+        let takes_over = self.settings.second_publisher == SecondPublisher::Takeover;
+        if takes_over || (is_silent && current.key == *key) { Ok(()) } else { Err(Refusal::Busy) }
+    }
+
     /// Media of a publisher that is not the stream's any more is dropped.
     pub fn handle_media(
         &mut self,
         from: PublisherId,
         item: Item,
         now_us: i64,
-    ) -> Result<Vec<Packet>, stub::Error> {
+    ) -> Result<Vec<Packet>, crate::media::Error> {
         match &mut self.current {
             Some(current) if current.publisher.id() == from => current.last_media_us = now_us,
             _ => return Ok(Vec::new()),
@@ -170,7 +174,7 @@ impl State {
         self.current.is_some()
     }
 
-    pub fn publisher_key(&self) -> Option<&crate::id::KeyId> {
+    pub fn publisher_key(&self) -> Option<&KeyId> {
         self.current.as_ref().map(|c| &c.key)
     }
 
@@ -186,7 +190,7 @@ impl State {
 
     fn interrupt(&mut self, now_us: i64) -> Vec<Packet> {
         self.current = None;
-        self.fragmenter.stop(now_us);
+        self.fragmenter.stop();
         let mut packets = self.drain(now_us);
         self.backlog.restart();
         if self.init.is_some() {
@@ -229,21 +233,5 @@ impl State {
         self.phase = phase;
         self.phase_since_us = now_us;
         Some(Packet::Phase(phase))
-    }
-}
-//TEMP
-mod stub {
-    use crate::media::{fragment::Output, frame::Item};
-    #[derive(Default)]
-    pub struct Fragmenter;
-    #[derive(Debug, thiserror::Error)]
-    #[error("x")]
-    pub struct Error;
-    impl Fragmenter {
-        pub fn start(&mut self, _s: i64) {}
-        pub fn stop(&mut self, _n: i64) {}
-        pub fn handle_item(&mut self, _i: Item, _n: i64) -> Result<(), Error> { Ok(()) }
-        pub fn handle_tick(&mut self, _n: i64) {}
-        pub fn poll_output(&mut self) -> Option<Output> { None }
     }
 }

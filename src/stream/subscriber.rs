@@ -28,6 +28,8 @@ pub struct Viewer {
     /// Who the token named.
     pub subject: String,
     pub address: String,
+    /// `weir.v1`, `weir.raw` or `http`.
+    pub dialect: &'static str,
     /// Unix time.
     pub since_us: i64,
 }
@@ -238,6 +240,7 @@ mod tests {
             session: SessionId::from_random([1; 16]),
             subject: "ann".into(),
             address: "127.0.0.1".into(),
+            dialect: "weir.v1",
             since_us: 0,
         };
         subscribers.change(SubscriberId(1), vec![viewer.clone()], &[]);

@@ -1,0 +1,147 @@
+//! Who a request comes from, past the proxies that are configured.
+
+use crate::net::io::Connection;
+use actix_web::HttpRequest;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// A range of addresses, as `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no network; an address or a CIDR such as 10.0.0.0/8 or fd00::/8 is allowed")]
+pub struct NoNetwork(String);
+
+impl std::str::FromStr for Network {
+    type Err = NoNetwork;
+
+    fn from_str(text: &str) -> Result<Self, NoNetwork> {
+        let fault = || NoNetwork(text.to_owned());
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| fault())?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(most), |p| p.parse().map_err(|_| fault()))?;
+        if prefix > most { Err(fault()) } else { Ok(Self { address, prefix }) }
+    }
+}
+
+impl Network {
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let same = |a: u128, b: u128, bits: u32| {
+            let shift = bits - u32::from(self.prefix);
+            a.checked_shr(shift).unwrap_or(0) == b.checked_shr(shift).unwrap_or(0)
+        };
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => same(u32::from(a).into(), u32::from(b).into(), 32),
+            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.into(), b.into(), 128),
+            _ => false,
+        }
+    }
+}
+
+/// The proxies whose word about their clients is taken.
+#[derive(Debug, Clone, Default)]
+pub struct Trusted(Arc<[Network]>);
+
+impl Trusted {
+    pub fn new(networks: impl IntoIterator<Item = Network>) -> Self {
+        Self(networks.into_iter().collect())
+    }
+
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|n| n.contains(address))
+    }
+
+    /// The client's address: the last one that no trusted proxy vouches for.
+    fn client<'a>(&self, peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'a str>) -> IpAddr {
+        let mut client = peer;
+        for hop in forwarded.rev() {
+            if !self.contains(client) {
+                break;
+            }
+            match hop.trim().parse() {
+                Ok(address) => client = address,
+                Err(_) => break,
+            }
+        }
+        client.to_canonical()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    pub address: IpAddr,
+    /// `http` or `https`, as the client's browser sees it.
+    pub scheme: &'static str,
+    /// As the client asked for it, with the port where it has one.
+    pub host: String,
+}
+
+impl Client {
+    pub fn of(request: &HttpRequest, trusted: &Trusted) -> Self {
+        let connection = request.conn_data::<Connection>();
+        let peer = connection.map(|c| c.peer).or(request.peer_addr());
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |p| p.ip());
+        let is_trusted = trusted.contains(peer);
+        let header = |name: &str| request.headers().get_all(name).filter_map(|v| v.to_str().ok()).collect::<Vec<_>>();
+        let forwarded = header("x-forwarded-for").join(",");
+        let is_tls = match header("x-forwarded-proto").first() {
+            Some(proto) if is_trusted => proto.trim().eq_ignore_ascii_case("https"),
+            _ => connection.is_some_and(|c| c.is_tls),
+        };
+        let asked = header("host").first().map(|h| (*h).to_owned());
+        let host = asked.or_else(|| request.uri().authority().map(ToString::to_string)).unwrap_or_default();
+        let hops = forwarded.split(',').filter(|hop| !hop.trim().is_empty());
+        Self { address: trusted.client(peer, hops), scheme: if is_tls { "https" } else { "http" }, host }
+    }
+
+    /// As a browser writes it in `Origin`.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trusted(networks: &[&str]) -> Trusted {
+        Trusted::new(networks.iter().map(|n| n.parse().unwrap()))
+    }
+
+    #[test]
+    fn networks_hold_what_their_prefix_says() {
+        for (network, address, is_in) in [
+            ("10.0.0.0/8", "10.255.0.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.0.0.0/8", "::ffff:10.1.1.1", true),
+            ("0.0.0.0/0", "8.8.8.8", true),
+            ("::/0", "fd00::1", true),
+            ("::/0", "8.8.8.8", false),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.8", false),
+        ] {
+            assert_eq!(trusted(&[network]).contains(address.parse().unwrap()), is_in, "{network} {address}");
+        }
+        for bad in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/x", "host"] {
+            assert!(bad.parse::<Network>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        let peer = "10.0.0.1".parse().unwrap();
+        let from = |networks: &[&str], forwarded: &str| trusted(networks).client(peer, forwarded.split(',')).to_string();
+        assert_eq!(from(&[], "192.0.2.1"), "10.0.0.1");
+        assert_eq!(from(&["10.0.0.0/8"], "192.0.2.1"), "192.0.2.1");
+        assert_eq!(from(&["10.0.0.0/8"], "192.0.2.9, 192.0.2.1, 10.0.0.2"), "192.0.2.1");
+        assert_eq!(from(&["10.0.0.0/8"], "192.0.2.1, nonsense"), "10.0.0.1");
+    }
+}

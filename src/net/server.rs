@@ -1,0 +1,95 @@
+//! HTTP on sockets of our own: accept, tune, TLS, then actix-http over [`Io`].
+
+use crate::net::io::Io;
+use crate::net::socket::{self, Socket};
+use actix_http::body::MessageBody;
+use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use std::fmt;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// A client has this long to finish its TLS handshake, and again to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const BACKLOG: u32 = 4096;
+
+#[derive(Clone)]
+pub struct Options {
+    pub name: &'static str,
+    pub workers: usize,
+    pub tls: Option<TlsAcceptor>,
+    /// Per worker, viewers not counted: their sockets have left the HTTP server.
+    pub connections_max: usize,
+}
+
+/// Why a connection ended before the first request.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the socket is gone: {0}")]
+    Socket(std::io::Error),
+    #[error("no TLS: {0}")]
+    Tls(std::io::Error),
+    #[error("the TLS handshake took longer than {} s", HEAD_TIMEOUT.as_secs())]
+    TlsTimeout,
+}
+
+/// Runs `app`, made once per worker thread, until the server is stopped.
+pub fn serve<F, I, S, B>(listener: TcpListener, options: Options, app: F) -> std::io::Result<Server>
+where
+    F: Fn() -> I + Clone + Send + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<actix_web::Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as actix_service::Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    let Options { name, workers, tls, connections_max } = options;
+    let factory = move || {
+        let tls = tls.clone();
+        let app = app().into_factory().map_err(|error: S::Error| error.into().error_response());
+        let http = HttpService::build()
+            .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .on_connect_ext(|io: &Io, extensions| {
+                extensions.insert(io.connection());
+            })
+            .finish(map_config(app, |()| AppConfig::default()))
+            .map_err(|error| tracing::debug!(%error, "an HTTP connection ended"));
+        fn_service(move |stream: TcpStream| accept(stream, tls.clone()))
+            .map_err(|refused: Refused| tracing::debug!(%refused, "a connection was refused"))
+            .and_then(http)
+    };
+    let server = Server::build()
+        .workers(workers)
+        .backlog(BACKLOG)
+        .max_concurrent_connections(connections_max)
+        .disable_signals()
+        .listen(name, listener, factory)?;
+    Ok(server.run())
+}
+
+async fn accept(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+) -> Result<(Io, Protocol, Option<SocketAddr>), Refused> {
+    let peer = stream.peer_addr().map_err(Refused::Socket)?;
+    socket::tune(&stream).map_err(Refused::Socket)?;
+    let socket = match tls {
+        None => Socket::Plain(stream),
+        Some(acceptor) => {
+            let handshake = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream));
+            Socket::tls(handshake.await.map_err(|_| Refused::TlsTimeout)?.map_err(Refused::Tls)?)
+        }
+    };
+    Ok((Io::new(socket, peer), Protocol::Http1, Some(peer)))
+}

@@ -1,0 +1,90 @@
+//! Certificates: read, checked, and read again when the files change.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{self, ServerConfig};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("can't read the certificate chain in {path}: {error}")]
+    Certificate { path: PathBuf, error: rustls::pki_types::pem::Error },
+    #[error("no certificate in {path}")]
+    NoCertificate { path: PathBuf },
+    #[error("can't read the private key in {path}: {error}")]
+    Key { path: PathBuf, error: rustls::pki_types::pem::Error },
+    #[error("the certificate in {cert} and the key in {key} can't be used: {error}")]
+    Pair { cert: PathBuf, key: PathBuf, error: rustls::Error },
+    #[error("TLS can't be set up: {0}")]
+    Setup(#[from] rustls::Error),
+    #[error("can't look at {path}: {error}")]
+    Stat { path: PathBuf, error: io::Error },
+}
+
+/// A certificate that is replaced while connections go on.
+#[derive(Debug)]
+pub struct Reloading {
+    cert: PathBuf,
+    key: PathBuf,
+    current: RwLock<(Arc<CertifiedKey>, [SystemTime; 2])>,
+}
+
+impl Reloading {
+    pub fn load(cert: &Path, key: &Path) -> Result<Arc<Self>, Error> {
+        let times = [modified(cert)?, modified(key)?];
+        let pair = read(cert, key)?;
+        Ok(Arc::new(Self { cert: cert.into(), key: key.into(), current: RwLock::new((pair, times)) }))
+    }
+
+    /// Reads the files again where they changed; true when a new certificate is in use. On an error the old one stays.
+    pub fn refresh(&self) -> Result<bool, Error> {
+        let times = [modified(&self.cert)?, modified(&self.key)?];
+        if self.current.read().unwrap_or_else(PoisonError::into_inner).1 == times {
+            return Ok(false);
+        }
+        let pair = read(&self.cert, &self.key)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = (pair, times);
+        Ok(true)
+    }
+
+    pub fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, Error> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(self.clone());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+impl ResolvesServerCert for Reloading {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.read().unwrap_or_else(PoisonError::into_inner).0.clone())
+    }
+}
+
+fn modified(path: &Path) -> Result<SystemTime, Error> {
+    let stat = |error| Error::Stat { path: path.into(), error };
+    std::fs::metadata(path).and_then(|m| m.modified()).map_err(stat)
+}
+
+fn read(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Error> {
+    let chain = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| Error::Certificate { path: cert.into(), error })?;
+    if chain.is_empty() {
+        return Err(Error::NoCertificate { path: cert.into() });
+    }
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| Error::Key { path: key.into(), error })?;
+    let pair = CertifiedKey::from_der(chain, private, &ring::default_provider())
+        .map_err(|error| Error::Pair { cert: cert.into(), key: key.into(), error })?;
+    Ok(Arc::new(pair))
+}

@@ -1,0 +1,170 @@
+//! The actor of one viewer: reads its socket, answers its messages, ends with it.
+
+use crate::session::admission::Denied;
+use crate::session::fan::Fan;
+use crate::session::inbound::{Inbound, Message};
+use crate::session::protocol::{self, ServerMessage, ViewerMessage};
+use crate::session::route::Renewal;
+use crate::session::viewer::{Dialect, Viewer};
+use crate::session::worker::Worker;
+use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler, WrapFuture as _, ActorFutureExt as _};
+use actix_web::web;
+use bytes::Bytes;
+use futures_util::Stream;
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll};
+
+const SCRATCH_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into());
+}
+
+pub struct Session {
+    viewer: Rc<RefCell<Viewer>>,
+    fan: Rc<RefCell<Fan>>,
+    worker: Rc<Worker>,
+    inbound: Inbound,
+    renewal: Option<Rc<Renewal>>,
+}
+
+impl Session {
+    /// `early` holds what the client sent before its socket was taken out of the HTTP server.
+    pub fn start_for(
+        viewer: Rc<RefCell<Viewer>>,
+        fan: Rc<RefCell<Fan>>,
+        worker: Rc<Worker>,
+        renewal: Option<Renewal>,
+        early: web::Payload,
+    ) {
+        Self::create(|ctx| {
+            ctx.add_stream(Reads { viewer: viewer.clone(), early: Some(Box::new(early)) });
+            Self { viewer, fan, worker, inbound: Inbound::default(), renewal: renewal.map(Rc::new) }
+        });
+    }
+
+    fn answer(&mut self, message: Message, ctx: &mut Context<Self>) {
+        let mut viewer = self.viewer.borrow_mut();
+        match message {
+            Message::Text(text) if viewer.ticket.dialect == Dialect::V1 => match protocol::parse(&text) {
+                Ok(message) => {
+                    drop(viewer);
+                    return self.answer_text(message, ctx);
+                }
+                Err(error) => viewer.close(4400, &error.to_string(), None),
+            },
+            Message::Binary(_) if viewer.ticket.dialect == Dialect::V1 => {
+                viewer.close(4400, "viewers send text only", None);
+            }
+            Message::Text(_) | Message::Binary(_) | Message::Pong => {}
+            Message::Ping(payload) => viewer.pong(&payload),
+            Message::Close(code) => viewer.answer_close(code),
+        }
+        viewer.flush();
+    }
+
+    fn answer_text(&mut self, message: ViewerMessage, ctx: &mut Context<Self>) {
+        match message {
+            ViewerMessage::Time { t0_us } => {
+                let answer = ServerMessage::Time { t0_us, server_time_us: self.worker.unix_us() };
+                let mut viewer = self.viewer.borrow_mut();
+                viewer.say_json(&answer.to_json());
+                viewer.flush();
+            }
+            ViewerMessage::Token { token } => self.renew(token, ctx),
+            ViewerMessage::Stats(stats) => {
+                // A player's word is taken for what can be true.
+                let latency_ms = stats.get("latency_ms").and_then(serde_json::Value::as_f64);
+                if let Some(ms) = latency_ms.filter(|ms| (0.0..600_000.0).contains(ms)) {
+                    self.worker.metrics.viewer_latency_seconds.observe(ms / 1e3);
+                }
+            }
+            ViewerMessage::Unknown => {}
+        }
+    }
+
+    fn renew(&mut self, token: String, ctx: &mut Context<Self>) {
+        let Some(renewal) = self.renewal.clone() else { return };
+        let renewed = async move { renewal.renew(&token).await };
+        ctx.spawn(renewed.into_actor(self).map(|renewed, session, _| {
+            let mut viewer = session.viewer.borrow_mut();
+            match renewed {
+                Ok(expires_us) => viewer.renew(expires_us),
+                // The old token still holds, and there is time to send this one again.
+                Err(Denied::Unavailable) => {}
+                Err(error) => {
+                    session.worker.metrics.auth_failure(error.label());
+                    viewer.close(4401, "the new token is not valid", None);
+                }
+            }
+        }));
+    }
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.viewer.borrow_mut().end();
+        let session = self.viewer.borrow().ticket.session.clone();
+        self.fan.borrow_mut().leave(&session);
+        tracing::debug!(%session, "viewer left");
+    }
+}
+
+impl StreamHandler<Bytes> for Session {
+    fn handle(&mut self, bytes: Bytes, ctx: &mut Self::Context) {
+        self.viewer.borrow_mut().heard();
+        if self.viewer.borrow().ticket.dialect == Dialect::Http {
+            return;
+        }
+        self.inbound.push(&bytes);
+        loop {
+            match self.inbound.poll() {
+                Ok(Some(message)) => self.answer(message, ctx),
+                Ok(None) => return,
+                Err(error) => {
+                    let mut viewer = self.viewer.borrow_mut();
+                    viewer.close(error.close_code(), &error.to_string(), None);
+                    self.inbound = Inbound::default();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+/// What a viewer sends, until its connection ends.
+struct Reads {
+    viewer: Rc<RefCell<Viewer>>,
+    early: Option<Box<web::Payload>>,
+}
+
+impl Stream for Reads {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Bytes>> {
+        if let Some(early) = &mut self.early {
+            match Pin::new(early.as_mut()).poll_next(cx) {
+                Poll::Ready(Some(Ok(bytes))) => return Poll::Ready(Some(bytes)),
+                Poll::Ready(Some(Err(_)) | None) => self.early = None,
+                // The HTTP dispatcher is about to find the end; until then nothing may be read past it.
+                Poll::Pending => {
+                    self.viewer.borrow_mut().poll_write(cx);
+                    return Poll::Pending;
+                }
+            }
+        }
+        SCRATCH.with_borrow_mut(|scratch| match self.viewer.borrow_mut().poll_io(cx, scratch) {
+            Poll::Ready(0) => Poll::Ready(None),
+            Poll::Ready(read) => Poll::Ready(Some(Bytes::copy_from_slice(&scratch[..read]))),
+            Poll::Pending => Poll::Pending,
+        })
+    }
+}

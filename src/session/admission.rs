@@ -1,0 +1,182 @@
+//! Who may watch: streams and their tenants' keys, kept in memory so that viewers of a live stream come in while the
+//! database is away.
+
+use crate::auth::secret::Secrets;
+use crate::auth::token::{self, Claims, Refused, Request, VerifyingKey};
+use crate::clock::Clock;
+use crate::id::{PlaybackId, TenantId};
+use crate::store::{Material, Play, Policy, SigningKey, Store};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What is known is looked up again after this; a change takes effect within it even where nobody tells of it.
+const FRESH: Duration = Duration::from_secs(2);
+/// Past this many entries those that are not fresh are let go.
+const ENTRIES_MAX: usize = 10_000;
+/// The same for streams that don't exist: somebody guesses.
+const MISSES_MAX: usize = 10_000;
+
+/// A stream as a viewer is admitted to it.
+pub struct Door {
+    pub play: Play,
+    keys: Vec<VerifyingKey>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    #[error("no such stream")]
+    NoSuchStream,
+    /// Too late to tell: the database is away.
+    #[error("the database is away")]
+    Unavailable,
+    #[error("this stream needs a token")]
+    NoToken,
+    #[error(transparent)]
+    Token(#[from] Refused),
+    #[error("this origin may not show the stream")]
+    Origin,
+    #[error("the tenant is disabled")]
+    Disabled,
+}
+
+impl Denied {
+    /// A metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoSuchStream => "no_such_stream",
+            Self::Unavailable => "unavailable",
+            Self::NoToken => "no_token",
+            Self::Token(Refused(reason)) => reason.reason(),
+            Self::Origin => "origin_not_allowed",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+struct Entry {
+    door: Arc<Door>,
+    looked_up: Duration,
+}
+
+#[derive(Default)]
+struct Known {
+    doors: HashMap<PlaybackId, Entry>,
+    misses: HashMap<PlaybackId, Duration>,
+}
+
+pub struct Admission {
+    store: Arc<dyn Store>,
+    secrets: Arc<Secrets>,
+    clock: Arc<dyn Clock>,
+    known: Mutex<Known>,
+}
+
+impl Admission {
+    pub fn new(store: Arc<dyn Store>, secrets: Arc<Secrets>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, secrets, clock, known: Mutex::default() }
+    }
+
+    /// The stream behind a playback id, as fresh as the database allows.
+    pub async fn door(&self, id: &PlaybackId) -> Result<Arc<Door>, Denied> {
+        let now = self.clock.monotonic();
+        let known = {
+            let known = self.lock();
+            if known.misses.get(id).is_some_and(|at| now.saturating_sub(*at) < FRESH) {
+                return Err(Denied::NoSuchStream);
+            }
+            known.doors.get(id).map(|e| (e.door.clone(), now.saturating_sub(e.looked_up) < FRESH))
+        };
+        if let Some((door, true)) = known {
+            return Ok(door);
+        }
+        match self.store.play(id).await {
+            Ok(Some(play)) => Ok(self.remember(play, now)),
+            Ok(None) => {
+                self.forget(id, now);
+                Err(Denied::NoSuchStream)
+            }
+            Err(error) => known.map(|(door, _)| door).ok_or_else(|| {
+                tracing::warn!(%error, "a stream can't be looked up");
+                Denied::Unavailable
+            }),
+        }
+    }
+
+    /// Keeps a stream that has just gone live at hand.
+    pub async fn prime(&self, id: &PlaybackId) {
+        // Viewers ask again, and hear then what is wrong.
+        let _ = self.door(id).await;
+    }
+
+    /// What is known of a tenant is looked up again at the next viewer.
+    pub fn invalidate(&self, tenant: &TenantId) {
+        let mut known = self.lock();
+        for entry in known.doors.values_mut().filter(|e| e.door.play.tenant.id == *tenant) {
+            entry.looked_up = Duration::ZERO;
+        }
+        known.misses.clear();
+    }
+
+    fn remember(&self, play: Play, now: Duration) -> Arc<Door> {
+        let id = play.stream.playback_id.clone();
+        let keys = play.signing_keys.iter().filter_map(|key| self.verifying_key(key)).collect();
+        let door = Arc::new(Door { play, keys });
+        let mut known = self.lock();
+        known.misses.remove(&id);
+        if known.doors.len() >= ENTRIES_MAX {
+            known.doors.retain(|_, e| now.saturating_sub(e.looked_up) < FRESH);
+        }
+        known.doors.insert(id, Entry { door: door.clone(), looked_up: now });
+        door
+    }
+
+    fn forget(&self, id: &PlaybackId, now: Duration) {
+        let mut known = self.lock();
+        known.doors.remove(id);
+        if known.misses.len() >= MISSES_MAX {
+            known.misses.clear();
+        }
+        known.misses.insert(id.clone(), now);
+    }
+
+    /// A key that can't be used refuses its tokens and nobody else's.
+    fn verifying_key(&self, key: &SigningKey) -> Option<VerifyingKey> {
+        let made = match &key.material {
+            Material::Sealed(sealed) => self
+                .secrets
+                .open(sealed, key.id.as_str())
+                .and_then(|secret| VerifyingKey::hs256(&key.kid, &secret)),
+            Material::Public(jwk) if jwk.starts_with('{') => VerifyingKey::from_jwk(jwk),
+            Material::Public(pem) => VerifyingKey::from_pem(&key.kid, key.algorithm, pem),
+        };
+        made.inspect_err(|error| tracing::error!(key = %key.id, %error, "a signing key can't be used")).ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Door {
+    /// Lets a viewer in by its token; a public stream needs none, and an old one does no harm there.
+    pub fn admit(&self, token: Option<&str>, request: &Request<'_>) -> Result<Option<Claims>, Denied> {
+        match (token, self.play.stream.settings.policy) {
+            (Some(token), Policy::Signed) => Ok(Some(token::verify(token, &self.keys, request)?)),
+            (token, Policy::Public) => Ok(token.and_then(|t| token::verify(t, &self.keys, request).ok())),
+            (None, Policy::Signed) => Err(Denied::NoToken),
+        }
+    }
+
+    pub fn verify(&self, token: &str, request: &Request<'_>) -> Result<Claims, Denied> {
+        Ok(token::verify(token, &self.keys, request)?)
+    }
+
+    /// `own` is Weir's origin, which may always show its streams.
+    pub fn check_origin(&self, origin: Option<&str>, own: &str) -> Result<(), Denied> {
+        let allowed = &self.play.stream.settings.allowed_origins;
+        let is_allowed = allowed.is_empty()
+            || origin.is_some_and(|o| o.eq_ignore_ascii_case(own) || allowed.iter().any(|a| a.eq_ignore_ascii_case(o)));
+        if is_allowed { Ok(()) } else { Err(Denied::Origin) }
+    }
+}

@@ -1,0 +1,300 @@
+//! One worker's copy of a stream's present, and the viewers it goes to.
+
+use crate::id::SessionId;
+use crate::media::fragment::Gap;
+use crate::media::frame::Kind;
+use crate::session::batch::Batch;
+use crate::session::protocol;
+use crate::session::viewer::{Dialect, Edges, InitFrames, Viewer};
+use crate::session::worker::Worker;
+use crate::stream::backlog::{Backlog, Bounds};
+use crate::stream::packet::{Epoched, Framed, Packet, Phase, Snapshot};
+use crate::stream::subscriber;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Drained viewers come back within this time, not all at once.
+const RETRY_SPREAD_MS: u32 = 10_000;
+
+/// Who came and who left since the stream was told last.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub joined: Vec<subscriber::Viewer>,
+    pub left: Vec<SessionId>,
+}
+
+/// Whether sound waits for the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    Nothing,
+    Sound,
+}
+
+pub struct Fan {
+    worker: Rc<Worker>,
+    phase: Phase,
+    /// The stream has answered: what is known here is its present.
+    is_known: bool,
+    init: Option<Rc<InitFrames>>,
+    has_video: bool,
+    backlog: Backlog,
+    burst: Option<Rc<Batch>>,
+    pending: Vec<Arc<Framed>>,
+    pending_since: Duration,
+    edges: Edges,
+    viewers: Vec<Rc<RefCell<Viewer>>>,
+    changes: Changes,
+    retries: u32,
+}
+
+impl Fan {
+    pub fn new(bounds: Bounds, worker: Rc<Worker>) -> Self {
+        Self {
+            worker,
+            phase: Phase::Waiting,
+            is_known: false,
+            init: None,
+            has_video: false,
+            backlog: Backlog::new(bounds),
+            burst: None,
+            pending: Vec::new(),
+            pending_since: Duration::ZERO,
+            edges: Edges::default(),
+            viewers: Vec::new(),
+            changes: Changes::default(),
+            retries: 0,
+        }
+    }
+
+    pub fn join(&mut self, viewer: Rc<RefCell<Viewer>>) {
+        self.worker.metrics.viewers.inc();
+        self.changes.joined.push(listed(&viewer.borrow()));
+        if self.is_known {
+            self.flush();
+            let burst = self.burst();
+            viewer.borrow_mut().start(self.phase, self.init.as_ref(), burst.as_ref());
+        }
+        self.viewers.push(viewer);
+    }
+
+    pub fn leave(&mut self, session: &SessionId) {
+        if let Some(index) = self.viewers.iter().position(|v| v.borrow().ticket.session == *session) {
+            self.viewers.swap_remove(index);
+            self.worker.metrics.viewers.dec();
+            self.changes.left.push(session.clone());
+        }
+    }
+
+    /// Hands on what the stream sent; tells whether sound now waits for the picture.
+    pub fn handle(&mut self, packet: Packet) -> Waits {
+        match packet {
+            Packet::Snapshot(snapshot) => self.handle_snapshot(snapshot),
+            Packet::Init(init) => {
+                self.flush();
+                self.set_init(&init);
+            }
+            Packet::Fragment(fragment) => return self.handle_fragment(fragment),
+            Packet::Gap(gap) => self.tell_gap(&gap, "source"),
+            Packet::Phase(phase) => {
+                self.flush();
+                self.set_phase(phase);
+            }
+            Packet::Kick { session, code, reason } => {
+                self.each(|viewer, _| {
+                    if viewer.ticket.session == session {
+                        viewer.close(code, &reason, None);
+                    }
+                });
+            }
+            Packet::Close { code, reason } => self.each(|viewer, retry_ms| {
+                let retry_ms = matches!(code, 4503 | 4504).then_some(retry_ms);
+                viewer.close(code, &reason, retry_ms);
+            }),
+        }
+        Waits::Nothing
+    }
+
+    /// Sends the sound that waited for a picture.
+    pub fn flush(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let batch = Rc::new(Batch::new(std::mem::take(&mut self.pending), self.has_video));
+        for viewer in &self.viewers {
+            viewer.borrow_mut().offer(&batch);
+        }
+        let late_us = self.worker.unix_us() - batch.ingest_us();
+        self.worker.metrics.fanout_seconds.observe(late_us.max(0) as f64 / 1e6);
+    }
+
+    /// Sends the sound that has waited for `limit`; else says how long it still may.
+    pub fn flush_waiting(&mut self, limit: Duration) -> Option<Duration> {
+        if self.pending.is_empty() {
+            return None;
+        }
+        let waited = self.worker.now().saturating_sub(self.pending_since);
+        let left = limit.saturating_sub(waited);
+        if left.is_zero() {
+            self.flush();
+        }
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Looks at all that depends on time; called twice a second.
+    pub fn tick(&mut self) {
+        self.each(|viewer, _| viewer.tick());
+    }
+
+    pub fn outbox_bytes(&self) -> usize {
+        self.viewers.iter().map(|v| v.borrow().outbox_bytes()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.viewers.is_empty()
+    }
+
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// What the stream did not take is told again.
+    pub fn put_back(&mut self, changes: Changes) {
+        self.changes.joined.splice(0..0, changes.joined);
+        self.changes.left.splice(0..0, changes.left);
+    }
+
+    /// The stream was lost: the next one is told of everybody.
+    pub fn forget_stream(&mut self) {
+        self.is_known = false;
+        self.changes.joined = self.viewers.iter().map(|v| listed(&v.borrow())).collect();
+        self.changes.left.clear();
+    }
+
+    fn handle_fragment(&mut self, fragment: Arc<Framed>) -> Waits {
+        *self.edges.of(fragment.kind) = Some(fragment.end_us);
+        self.backlog.push(fragment.clone());
+        self.burst = None;
+        let waits = fragment.kind == Kind::Audio && self.has_video;
+        if self.pending.is_empty() {
+            self.pending_since = self.worker.now();
+        }
+        self.pending.push(fragment);
+        if waits {
+            return Waits::Sound;
+        }
+        self.flush();
+        Waits::Nothing
+    }
+
+    /// Starts those who wait for the stream's first answer, and brings back to the present those who lost it.
+    fn handle_snapshot(&mut self, snapshot: Snapshot) {
+        self.flush();
+        self.is_known = true;
+        self.set_phase(snapshot.phase);
+        match &snapshot.init {
+            Some(init) if self.init.as_ref().is_none_or(|old| old.epoch != init.epoch) => self.set_init(init),
+            Some(_) => {}
+            None => self.init = None,
+        }
+        self.catch_up(&snapshot.backlog);
+        let burst = self.burst();
+        for viewer in self.viewers.iter().filter(|v| !v.borrow().is_started()) {
+            viewer.borrow_mut().start(self.phase, self.init.as_ref(), burst.as_ref());
+        }
+    }
+
+    /// Sends viewers what came while this hub was behind; each hole is told of.
+    fn catch_up(&mut self, backlog: &[Arc<Framed>]) {
+        let mut edges = self.edges;
+        let missed: Vec<_> =
+            backlog.iter().filter(|f| edges.of(f.kind).is_none_or(|edge| f.start_us >= edge)).cloned().collect();
+        for kind in [Kind::Video, Kind::Audio] {
+            let first = missed.iter().find(|f| f.kind == kind);
+            if let (Some(from_us), Some(first)) = (*edges.of(kind), first)
+                && first.start_us > from_us
+            {
+                self.tell_gap(&Gap { kind, from_us, to_us: first.start_us, frames: 0 }, "overload");
+            }
+        }
+        self.adopt_backlog(backlog);
+        self.pending = missed;
+        self.flush();
+    }
+
+    fn adopt_backlog(&mut self, backlog: &[Arc<Framed>]) {
+        self.burst = None;
+        self.backlog.restart();
+        for fragment in backlog {
+            *self.edges.of(fragment.kind) = Some(fragment.end_us);
+            self.backlog.push(fragment.clone());
+        }
+    }
+
+    fn set_init(&mut self, init: &Epoched) {
+        let frames = Rc::new(InitFrames::new(init));
+        self.has_video = init.tracks.iter().any(|t| t.kind == Kind::Video);
+        self.backlog.restart();
+        self.burst = None;
+        self.each(|viewer, _| viewer.change_init(&frames));
+        self.init = Some(frames);
+    }
+
+    fn set_phase(&mut self, phase: Phase) {
+        if std::mem::replace(&mut self.phase, phase) == phase {
+            return;
+        }
+        if phase == Phase::Ended {
+            self.init = None;
+        }
+        if matches!(phase, Phase::Interrupted | Phase::Ended) {
+            self.backlog.restart();
+            self.burst = None;
+        }
+        let json = protocol::state_json(phase);
+        self.each(|viewer, _| viewer.say_json(&json));
+    }
+
+    fn tell_gap(&mut self, gap: &Gap, reason: &str) {
+        self.flush();
+        let json = protocol::gap_json(gap, reason);
+        self.each(|viewer, _| viewer.say_json(&json));
+    }
+
+    fn burst(&mut self) -> Option<Rc<Batch>> {
+        if self.burst.is_none() && !self.backlog.is_empty() {
+            self.burst = Some(Rc::new(Batch::new(self.backlog.to_vec(), self.has_video)));
+        }
+        self.burst.clone()
+    }
+
+    /// Calls `act` on each viewer, with a time after which it may come back, then sends what it queued.
+    fn each(&mut self, mut act: impl FnMut(&mut Viewer, u32)) {
+        for viewer in &self.viewers {
+            let mut viewer = viewer.borrow_mut();
+            self.retries = self.retries.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            act(&mut viewer, (self.retries >> 8) % RETRY_SPREAD_MS);
+            viewer.flush();
+        }
+    }
+}
+
+fn listed(viewer: &Viewer) -> subscriber::Viewer {
+    let ticket = &viewer.ticket;
+    subscriber::Viewer {
+        session: ticket.session.clone(),
+        subject: ticket.subject.clone(),
+        address: ticket.address.clone(),
+        dialect: match ticket.dialect {
+            Dialect::V1 => "weir.v1",
+            Dialect::Raw => "weir.raw",
+            Dialect::Http => "http",
+        },
+        since_us: ticket.since_us,
+    }
+}

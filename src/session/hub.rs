@@ -1,0 +1,158 @@
+//! The actor around [`Fan`]: one per stream and worker thread, the stream's subscriber.
+
+use crate::id::StreamId;
+use crate::session::fan::{Fan, Waits};
+use crate::session::worker::Worker;
+use crate::stream::Handle;
+use crate::stream::handle::{Command, SendError};
+use crate::stream::packet::Packet;
+use crate::stream::state::Settings;
+use crate::stream::subscriber::{Refused, Subscriber, SubscriberId};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, dev::SendError as Unsent};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Packets that may wait while this thread is busy: about a second of picture and sound.
+const MAILBOX: usize = 64;
+/// Sound waits at most this long for a picture to go with.
+const SOUND_WAITS: Duration = Duration::from_millis(40);
+const TICK: Duration = Duration::from_millis(500);
+/// A hub without viewers stays this many ticks.
+const TICKS_EMPTY_MAX: u32 = 10;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+pub struct Hub {
+    id: SubscriberId,
+    stream: StreamId,
+    settings: Settings,
+    handle: Option<Handle>,
+    fan: Rc<RefCell<Fan>>,
+    worker: Rc<Worker>,
+    ticks_empty: u32,
+    is_sound_timed: bool,
+    outbox_bytes: i64,
+}
+
+impl Hub {
+    pub fn start_for(stream: StreamId, settings: Settings, fan: Rc<RefCell<Fan>>, worker: Rc<Worker>) {
+        let id = SubscriberId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
+        let hub = Self {
+            id,
+            stream,
+            settings,
+            handle: None,
+            fan,
+            worker,
+            ticks_empty: 0,
+            is_sound_timed: false,
+            outbox_bytes: 0,
+        };
+        hub.start();
+    }
+
+    /// Subscribes until the stream answers with a snapshot; tells it who came and who left.
+    fn talk(&mut self, ctx: &mut Context<Self>) {
+        let mut fan = self.fan.borrow_mut();
+        if self.handle.as_ref().is_some_and(Handle::is_closed) {
+            self.handle = None;
+            fan.forget_stream();
+        }
+        if !fan.is_known() {
+            let handle = self.worker.registry.open(&self.stream, self.settings);
+            let subscriber = Box::new(HubMailbox { id: self.id, address: ctx.address() });
+            // Full or closed: the next tick tries again.
+            let _ = handle.try_send(Command::Subscribe(subscriber));
+            self.handle = Some(handle);
+            return;
+        }
+        let Some(handle) = &self.handle else { return };
+        let changes = fan.take_changes();
+        if changes.joined.is_empty() && changes.left.is_empty() {
+            return;
+        }
+        let command =
+            Command::Viewers { subscriber: self.id, joined: changes.joined.clone(), left: changes.left.clone() };
+        if let Err(SendError::Full | SendError::Closed) = handle.try_send(command) {
+            fan.put_back(changes);
+        }
+    }
+
+    fn time_sound(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        self.is_sound_timed = true;
+        ctx.run_later(after, |hub, ctx| {
+            hub.is_sound_timed = false;
+            let left = hub.fan.borrow_mut().flush_waiting(SOUND_WAITS);
+            if let Some(left) = left {
+                hub.time_sound(left, ctx);
+            }
+        });
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.fan.borrow_mut().tick();
+        self.talk(ctx);
+        let outbox_bytes = i64::try_from(self.fan.borrow().outbox_bytes()).unwrap_or(i64::MAX);
+        self.worker.metrics.outbox_bytes.inc_by(outbox_bytes - self.outbox_bytes);
+        self.outbox_bytes = outbox_bytes;
+        self.ticks_empty = if self.fan.borrow().is_empty() { self.ticks_empty + 1 } else { 0 };
+        if self.ticks_empty > TICKS_EMPTY_MAX {
+            ctx.stop();
+        }
+    }
+}
+
+impl Actor for Hub {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        self.talk(ctx);
+        ctx.run_interval(TICK, Self::tick);
+    }
+
+    fn stopping(&mut self, _: &mut Self::Context) -> actix::Running {
+        self.worker.forget(&self.stream);
+        self.worker.metrics.outbox_bytes.dec_by(self.outbox_bytes);
+        if let Some(handle) = &self.handle {
+            // Where this is lost, the stream finds the mailbox closed.
+            let _ = handle.try_send(Command::Unsubscribe(self.id));
+        }
+        actix::Running::Stop
+    }
+}
+
+impl Message for Packet {
+    type Result = ();
+}
+
+impl Handler<Packet> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, packet: Packet, ctx: &mut Self::Context) {
+        let waits = self.fan.borrow_mut().handle(packet);
+        if waits == Waits::Sound && !self.is_sound_timed {
+            self.time_sound(SOUND_WAITS, ctx);
+        }
+    }
+}
+
+struct HubMailbox {
+    id: SubscriberId,
+    address: Addr<Hub>,
+}
+
+impl Subscriber for HubMailbox {
+    fn id(&self) -> SubscriberId {
+        self.id
+    }
+
+    fn try_deliver(&self, packet: Packet) -> Result<(), Refused> {
+        self.address.try_send(packet).map_err(|error| match error {
+            Unsent::Full(_) => Refused::Full,
+            Unsent::Closed(_) => Refused::Gone,
+        })
+    }
+}

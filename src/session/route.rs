@@ -1,0 +1,309 @@
+//! `/live/{playback_id}`: admission before the upgrade, then the socket leaves the HTTP server.
+
+use crate::auth::token::{Claims, Reason, Refused, Request};
+use crate::id::{PlaybackId, SessionId, StreamId};
+use crate::net::client::{Client, Trusted};
+use crate::net::io::Connection;
+use crate::net::problem::Problem;
+use crate::net::socket::Socket;
+use crate::session::actor::Session;
+use crate::session::admission::{Admission, Denied, Door};
+use crate::session::protocol;
+use crate::session::viewer::{Dialect, Ticket, Viewer};
+use crate::session::worker::Worker;
+use crate::stream::backlog::Bounds;
+use crate::stream::packet::Phase;
+use crate::stream::state::Settings;
+use crate::tenancy;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_actors::ws;
+use bytes::Bytes;
+use serde::Serialize;
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+const V1: &str = "weir.v1";
+const RAW: &str = "weir.raw";
+const AUTH: &str = "auth.";
+
+/// What the viewers' routes need besides their worker.
+pub struct Viewing {
+    pub admission: Arc<Admission>,
+    pub trusted: Trusted,
+    pub backlog: Bounds,
+    /// Base of links, where it is configured.
+    pub public_url: Option<String>,
+    pub is_draining: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+pub fn configure(config: &mut web::ServiceConfig) {
+    config.service(web::resource("/live/{name}").route(web::get().to(live)).route(web::head().to(live)));
+}
+
+/// What a viewer asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Socket,
+    Body,
+    Facts,
+}
+
+async fn live(request: HttpRequest, payload: web::Payload, name: web::Path<String>) -> HttpResponse {
+    let viewing = request.app_data::<web::Data<Viewing>>().cloned();
+    let worker = request.app_data::<Rc<Worker>>().cloned();
+    let (Some(viewing), Some(worker)) = (viewing, worker) else {
+        return HttpResponse::InternalServerError().finish();
+    };
+    let client = Client::of(&request, &viewing.trusted);
+    let (id, wanted) = match name.strip_suffix(".mp4") {
+        Some(id) => (id, Wanted::Body),
+        None if request.headers().contains_key(header::UPGRADE) => (name.as_str(), Wanted::Socket),
+        None => (name.as_str(), Wanted::Facts),
+    };
+    let origin = origin(&request);
+    let mut cors = None;
+    let answer = async {
+        let id = PlaybackId::parse(id).map_err(|_| Denied::NoSuchStream)?;
+        let door = viewing.admission.door(&id).await?;
+        let own = viewing.public_url.clone().unwrap_or_else(|| client.origin());
+        door.check_origin(origin.as_deref(), &own)?;
+        cors = origin.clone();
+        if door.play.tenant.disabled_us.is_some() {
+            return Err(Denied::Disabled);
+        }
+        let shown = token(&request);
+        let now_s = worker.unix_us() / 1_000_000;
+        let asked = Request { playback_id: id.as_str(), now_s, address: Some(client.address), origin: origin.as_deref() };
+        let claims = door.admit(shown.as_deref(), &asked)?;
+        Ok((door, claims))
+    };
+    let mut response = match answer.await {
+        Ok((door, claims)) => {
+            let visit = Visit { request: &request, client: &client, viewing, worker, door, claims, origin };
+            visit.answer(wanted, payload)
+        }
+        Err(denied) => {
+            worker.metrics.auth_failure(denied.label());
+            tracing::info!(stream = id, address = %client.address, reason = denied.label(), "viewer refused");
+            problem(denied).to_response()
+        }
+    };
+    if let Some(origin) = cors.and_then(|o| HeaderValue::from_str(&o).ok()) {
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("origin"));
+    response
+}
+
+/// One admitted request.
+struct Visit<'a> {
+    request: &'a HttpRequest,
+    client: &'a Client,
+    viewing: web::Data<Viewing>,
+    worker: Rc<Worker>,
+    door: Arc<Door>,
+    claims: Option<Claims>,
+    origin: Option<String>,
+}
+
+impl Visit<'_> {
+    fn answer(self, wanted: Wanted, payload: web::Payload) -> HttpResponse {
+        if wanted != Wanted::Facts && (self.viewing.is_draining)() {
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "this node is going away");
+            return problem.with_retry_after(1).to_response();
+        }
+        match wanted {
+            Wanted::Facts => self.facts(),
+            Wanted::Body => self.body(payload),
+            Wanted::Socket => self.socket(payload),
+        }
+    }
+
+    fn facts(self) -> HttpResponse {
+        #[derive(Serialize)]
+        struct Facts<'a> {
+            state: &'static str,
+            policy: &'static str,
+            codecs: Vec<String>,
+            ws_url: &'a str,
+        }
+        let stream = &self.door.play.stream;
+        let live = self.worker.registry.get(&stream.id).map(|handle| handle.live());
+        let origin = self.viewing.public_url.clone().unwrap_or_else(|| self.client.origin());
+        let ws_url = format!("{}/live/{}", origin.replacen("http", "ws", 1), stream.playback_id);
+        HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(Facts {
+            state: live.as_ref().map_or(Phase::Waiting, |l| l.phase).as_str(),
+            policy: stream.settings.policy.name(),
+            codecs: live.map(|l| l.tracks.into_iter().map(|t| t.codec).collect()).unwrap_or_default(),
+            ws_url: &ws_url,
+        })
+    }
+
+    fn socket(self, payload: web::Payload) -> HttpResponse {
+        let mut response = match ws::handshake_with_protocols(self.request, &[V1, RAW]) {
+            Ok(response) => response,
+            Err(error) => {
+                let detail = format!("not a WebSocket handshake: {error}");
+                return Problem::new(StatusCode::BAD_REQUEST, "bad_handshake", detail).to_response();
+            }
+        };
+        let response = response.finish();
+        let chosen = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+        let dialect = if chosen.is_some_and(|p| p == V1) { Dialect::V1 } else { Dialect::Raw };
+        self.hand_over(dialect, payload, response)
+    }
+
+    /// The socket is taken out after the head; the fragments follow until it closes.
+    fn body(self, payload: web::Payload) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        response.content_type("video/mp4").insert_header((header::CACHE_CONTROL, "no-store")).force_close();
+        if self.request.method() == actix_web::http::Method::HEAD {
+            return response.finish();
+        }
+        let mut response = response.body(Endless);
+        response.head_mut().no_chunking(true);
+        self.hand_over(Dialect::Http, payload, response)
+    }
+
+    fn hand_over(self, dialect: Dialect, payload: web::Payload, response: HttpResponse) -> HttpResponse {
+        let Some(connection) = self.request.conn_data::<Connection>().cloned() else {
+            return HttpResponse::InternalServerError().finish();
+        };
+        let stream = self.door.play.stream.id.clone();
+        let settings = tenancy::settings(&self.door.play.stream.settings, self.viewing.backlog);
+        let ticket = self.ticket(dialect);
+        tracing::info!(session = %ticket.session, stream = %stream, address = %ticket.address, ?dialect, "viewer");
+        let renewal = (dialect == Dialect::V1).then(|| Renewal {
+            admission: self.viewing.admission.clone(),
+            worker: self.worker.clone(),
+            playback_id: self.door.play.stream.playback_id.clone(),
+            address: self.client.address,
+            origin: self.origin.clone(),
+            subject: self.claims.as_ref().and_then(|c| c.subject.clone()),
+        });
+        let worker = self.worker;
+        let start = move |socket: Socket| begin(socket, ticket, stream, settings, worker, renewal, payload);
+        match connection.take(start) {
+            Ok(()) => response,
+            Err(_) => HttpResponse::InternalServerError().finish(),
+        }
+    }
+
+    fn ticket(&self, dialect: Dialect) -> Ticket {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).expect("the system gives random bytes");
+        let stream = &self.door.play.stream;
+        Ticket {
+            session: SessionId::from_random(random),
+            stream: stream.playback_id.to_string(),
+            subject: self.claims.as_ref().and_then(|c| c.subject.clone()).unwrap_or_default(),
+            address: self.client.address.to_string(),
+            dialect,
+            target_ms: protocol::target_ms(stream.settings.latency_target_ms),
+            expires_us: self.claims.as_ref().map(|c| c.expires_s.saturating_mul(1_000_000)),
+            since_us: self.worker.unix_us(),
+        }
+    }
+}
+
+fn begin(
+    socket: Socket,
+    ticket: Ticket,
+    stream: StreamId,
+    settings: Settings,
+    worker: Rc<Worker>,
+    renewal: Option<Renewal>,
+    early: web::Payload,
+) {
+    let viewer = Rc::new(RefCell::new(Viewer::new(ticket, socket, worker.clone())));
+    let fan = worker.join(&stream, settings, viewer.clone());
+    Session::start_for(viewer, fan, worker, renewal, early);
+}
+
+/// What a viewer's new token is checked against.
+pub struct Renewal {
+    admission: Arc<Admission>,
+    worker: Rc<Worker>,
+    playback_id: PlaybackId,
+    address: IpAddr,
+    origin: Option<String>,
+    subject: Option<String>,
+}
+
+impl Renewal {
+    /// When the new token ends, Unix time; it must be for the same stream and subject.
+    pub async fn renew(&self, token: &str) -> Result<i64, Denied> {
+        let door = self.admission.door(&self.playback_id).await?;
+        let request = Request {
+            playback_id: self.playback_id.as_str(),
+            now_s: self.worker.unix_us() / 1_000_000,
+            address: Some(self.address),
+            origin: self.origin.as_deref(),
+        };
+        let claims = door.verify(token, &request)?;
+        if claims.subject != self.subject {
+            return Err(Refused(Reason::Claims).into());
+        }
+        Ok(claims.expires_s.saturating_mul(1_000_000))
+    }
+}
+
+/// A body that never comes: its bytes are written to the socket by the session.
+struct Endless;
+
+impl MessageBody for Endless {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Pending
+    }
+}
+
+/// From the sub-protocols, the header or the query, in this order.
+fn token(request: &HttpRequest) -> Option<String> {
+    let headers = request.headers();
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).filter_map(|v| v.to_str().ok());
+    let by_protocol = offered.flat_map(|v| v.split(',')).find_map(|p| p.trim().strip_prefix(AUTH).map(str::to_owned));
+    let by_header = || {
+        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    };
+    let by_query = || {
+        let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string()).ok()?;
+        query.into_inner().into_iter().find(|(key, _)| key == "token").map(|(_, value)| value)
+    };
+    by_protocol.or_else(by_header).or_else(by_query)
+}
+
+fn origin(request: &HttpRequest) -> Option<String> {
+    request.headers().get(header::ORIGIN)?.to_str().ok().map(str::to_owned)
+}
+
+fn problem(denied: Denied) -> Problem {
+    match denied {
+        Denied::NoSuchStream => Problem::new(StatusCode::NOT_FOUND, "not_found", "no such stream"),
+        Denied::Unavailable => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "try again").with_retry_after(1)
+        }
+        Denied::Token(Refused(Reason::Stream | Reason::Address | Reason::Origin)) => {
+            Problem::new(StatusCode::FORBIDDEN, "token_not_for_this", "the token does not allow this stream from here")
+        }
+        Denied::NoToken | Denied::Token(_) => {
+            Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid token for this stream is needed")
+        }
+        Denied::Origin => Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", "this site may not show the stream"),
+        Denied::Disabled => Problem::new(StatusCode::FORBIDDEN, "disabled", "the stream is disabled"),
+    }
+}

@@ -1,0 +1,65 @@
+//! What one worker thread has: its hubs, and what every viewer on it shares.
+
+use crate::clock::Clock;
+use crate::id::StreamId;
+use crate::session::fan::Fan;
+use crate::session::hub::Hub;
+use crate::session::viewer::Viewer;
+use crate::stream::registry::Registry;
+use crate::stream::state::Settings;
+use crate::telemetry::Metrics;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub struct Worker {
+    pub registry: Arc<Registry>,
+    pub metrics: Arc<Metrics>,
+    pub outbox_bytes: usize,
+    clock: Arc<dyn Clock>,
+    hubs: RefCell<HashMap<StreamId, Rc<RefCell<Fan>>>>,
+}
+
+impl Worker {
+    pub fn new(
+        registry: Arc<Registry>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        outbox_bytes: usize,
+    ) -> Rc<Self> {
+        Rc::new(Self { registry, metrics, outbox_bytes, clock, hubs: RefCell::default() })
+    }
+
+    pub fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    pub fn unix_us(&self) -> i64 {
+        self.clock.unix_us()
+    }
+
+    /// Gives a viewer to this thread's hub for its stream, which is made where there is none.
+    pub fn join(
+        self: &Rc<Self>,
+        stream: &StreamId,
+        settings: Settings,
+        viewer: Rc<RefCell<Viewer>>,
+    ) -> Rc<RefCell<Fan>> {
+        let existing = self.hubs.borrow().get(stream).cloned();
+        let fan = existing.unwrap_or_else(|| {
+            let fan = Rc::new(RefCell::new(Fan::new(settings.backlog, self.clone())));
+            Hub::start_for(stream.clone(), settings, fan.clone(), self.clone());
+            self.hubs.borrow_mut().insert(stream.clone(), fan.clone());
+            fan
+        });
+        fan.borrow_mut().join(viewer);
+        fan
+    }
+
+    /// A hub without viewers goes.
+    pub fn forget(&self, stream: &StreamId) {
+        self.hubs.borrow_mut().remove(stream);
+    }
+}
