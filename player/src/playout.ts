@@ -82,15 +82,16 @@ export class Playout {
     this.#live = true;
   }
 
-  /** The person paused: no picture is asked for until `handleResume`. */
+  /** The person paused: nothing is handed to the browser until `handleResume`. */
   handlePause(): void {
     this.#paused = true;
   }
 
-  /** Joins anew, at the burst that the server sends from the newest keyframe. */
+  /** Joins anew at the live edge, with what came since the newest keyframe. */
   handleResume(): void {
     this.#paused = false;
     this.#sync = SYNC_START;
+    for (const { kind, bytes } of this.#replay.chunks) this.#sink?.append(kind, bytes);
     this.handleBurst();
   }
 
@@ -132,7 +133,7 @@ export class Playout {
       this.#handleStepBack(startS);
     }
     this.#replay.handleChunk(track.kind, bytes, chunk.keyframe);
-    this.#sink?.append(track.kind, bytes);
+    if (!this.#paused) this.#sink?.append(track.kind, bytes);
   }
 
   handleGap(trackId: number, fromUs: number, toUs: number, frames: number): void {
