@@ -39,12 +39,27 @@ impl Metrics {
         let registry_ref = &mut registry;
         Self {
             viewers: register(registry_ref, "viewers", "Viewers connected to this node", Gauge::default()),
-            streams_live: register(registry_ref, "streams_live", "Streams with a publisher on this node", Gauge::default()),
+            streams_live: register(
+                registry_ref,
+                "streams_live",
+                "Streams with a publisher on this node",
+                Gauge::default(),
+            ),
             publishers: register(registry_ref, "publisher_connections", "RTMP connections", Gauge::default()),
             ingest_bytes: register(registry_ref, "ingest_bytes", "Media received", Counter::default()),
-            delivered_bytes: register(registry_ref, "delivered_bytes", "Bytes given to viewers' sockets", Counter::default()),
+            delivered_bytes: register(
+                registry_ref,
+                "delivered_bytes",
+                "Bytes given to viewers' sockets",
+                Counter::default(),
+            ),
             fragments: register(registry_ref, "fragments", "Fragments cut", Counter::default()),
-            hubs_behind: register(registry_ref, "hubs_behind", "Times that a worker lost its place in a stream", Counter::default()),
+            hubs_behind: register(
+                registry_ref,
+                "hubs_behind",
+                "Times that a worker lost its place in a stream",
+                Counter::default(),
+            ),
             outbox_bytes: register(registry_ref, "outbox_bytes", "Bytes that wait for slow viewers", Gauge::default()),
             fanout_seconds: register(
                 registry_ref,
@@ -64,7 +79,12 @@ impl Metrics {
                 "From a frame's arrival until a player showed it, as players tell",
                 Histogram::new(exponential_buckets(0.02, 1.6, 14)),
             ),
-            frames_dropped: register(registry_ref, "frames_dropped", "Frames that a viewer was not sent", Family::default()),
+            frames_dropped: register(
+                registry_ref,
+                "frames_dropped",
+                "Frames that a viewer was not sent",
+                Family::default(),
+            ),
             viewers_evicted: register(registry_ref, "viewers_evicted", "Viewers that had to go", Family::default()),
             auth_failures: register(registry_ref, "auth_failures", "Keys and tokens refused", Family::default()),
             publishes_refused: register(registry_ref, "publishes_refused", "Publishers refused", Family::default()),

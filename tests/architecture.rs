@@ -14,7 +14,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("rtmp/", &["rtmp", "media"]),
     (
         "rtmp/server",
-        &["rtmp", "media", "stream", "auth", "store", "cluster", "net", "clock", "config", "id", "telemetry", "tenancy"],
+        &[
+            "rtmp",
+            "media",
+            "stream",
+            "auth",
+            "store",
+            "cluster",
+            "net",
+            "clock",
+            "config",
+            "id",
+            "telemetry",
+            "tenancy",
+        ],
     ),
     ("stream/", &["stream", "media", "id"]),
     ("stream/actor", &["stream", "media", "id", "clock", "telemetry"]),
@@ -22,8 +35,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "session/",
         &[
-            "session", "stream", "auth", "net", "store", "cluster", "clock", "config", "id", "telemetry", "tenancy",
-            "media::fragment", "media::frame",
+            "session",
+            "stream",
+            "auth",
+            "net",
+            "store",
+            "cluster",
+            "clock",
+            "config",
+            "id",
+            "telemetry",
+            "tenancy",
+            "media::fragment",
+            "media::frame",
         ],
     ),
     ("tenancy", &["store", "stream"]),
@@ -33,7 +57,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("net/", &["net", "clock", "config", "telemetry"]),
     (
         "api/",
-        &["api", "stream", "store", "cluster", "auth", "net", "clock", "config", "id", "telemetry", "media::frame", "media::fragment"],
+        &[
+            "api",
+            "stream",
+            "store",
+            "cluster",
+            "auth",
+            "net",
+            "clock",
+            "config",
+            "id",
+            "telemetry",
+            "media::frame",
+            "media::fragment",
+        ],
     ),
     ("app", &["*"]),
     ("main", &["*"]),
@@ -43,24 +80,48 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Files that may name a runtime, a database or a clock; all others are pure.
 const SHELLS: &[&str] = &[
-    "main", "app", "clock", "telemetry", "api/", "cli/", "hooks/", "net/", "rtmp/server", "stream/actor",
-    "stream/registry", "session/hub", "session/fan", "session/viewer", "session/worker", "session/inbound",
-    "session/actor", "session/route", "session/admission", "store/postgres", "store/sqlite", "store/sql",
+    "main",
+    "app",
+    "clock",
+    "telemetry",
+    "api/",
+    "cli/",
+    "hooks/",
+    "net/",
+    "rtmp/server",
+    "stream/actor",
+    "stream/registry",
+    "stream/mailbox",
+    "session/reads",
+    "session/mailbox",
+    "session/hub",
+    "session/fan",
+    "session/viewer",
+    "session/worker",
+    "session/inbound",
+    "session/actor",
+    "session/route",
+    "session/admission",
+    "store/postgres",
+    "store/sqlite",
+    "store/sql",
 ];
 
-const RUNTIMES: &[&str] = &["actix", "tokio", "sqlx", "redis", "futures_util", "socket2", "tracing", "prometheus_client"];
+const RUNTIMES: &[&str] =
+    &["actix", "tokio", "sqlx", "redis", "futures_util", "socket2", "tracing", "prometheus_client"];
 
 /// Crates that one place contains, so that leaving them touches that place only.
 const CONTAINED: &[(&str, &[&str])] = &[
     ("sqlx", &["store/postgres", "store/sqlite", "store/sql"]),
     ("jsonwebtoken", &["auth/token"]),
-    ("mp4", &["cli/publish"]),
+    // `media/fmp4` calls mp4-atom so.
+    ("mp4", &["cli/publish", "media/fmp4"]),
     ("mp4_atom", &["media/fmp4"]),
     ("actix_web_actors", &["session/route"]),
 ];
 
 const LINES_MAX: usize = 500;
-const ACTOR_LINES_MAX: usize = 160;
+const ACTOR_LINES_MAX: usize = 150;
 
 struct File {
     /// Below `src`, without `.rs`; `mod` stands for its folder.
@@ -149,9 +210,9 @@ fn each_file_imports_what_its_room_may() {
             continue;
         };
         for path in crate_paths(&code) {
-            let is_allowed = allowed.iter().any(|a| {
-                *a == "*" || path == *a || path.strip_prefix(a).is_some_and(|rest| rest.starts_with("::"))
-            });
+            let is_allowed = allowed
+                .iter()
+                .any(|a| *a == "*" || path == *a || path.strip_prefix(a).is_some_and(|rest| rest.starts_with("::")));
             if !is_allowed {
                 faults.push(format!("{}: may not name crate::{path}", file.name));
             }
@@ -215,7 +276,8 @@ fn files_stay_small() {
 
 #[test]
 fn the_architecture_page_names_each_room() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).expect("lib.rs is readable");
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).expect("lib.rs is readable");
     let rooms: BTreeSet<String> =
         files().iter().filter_map(|f| Some(format!("{}/", f.name.split_once('/')?.0))).collect();
     let missing: Vec<_> = rooms.iter().filter(|room| !page.contains(&format!("//! {room}"))).collect();

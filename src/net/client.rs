@@ -138,7 +138,8 @@ mod tests {
     #[test]
     fn only_trusted_proxies_are_believed() {
         let peer = "10.0.0.1".parse().unwrap();
-        let from = |networks: &[&str], forwarded: &str| trusted(networks).client(peer, forwarded.split(',')).to_string();
+        let from =
+            |networks: &[&str], forwarded: &str| trusted(networks).client(peer, forwarded.split(',')).to_string();
         assert_eq!(from(&[], "192.0.2.1"), "10.0.0.1");
         assert_eq!(from(&["10.0.0.0/8"], "192.0.2.1"), "192.0.2.1");
         assert_eq!(from(&["10.0.0.0/8"], "192.0.2.9, 192.0.2.1, 10.0.0.2"), "192.0.2.1");

@@ -78,10 +78,7 @@ where
     Ok(server.run())
 }
 
-async fn accept(
-    stream: TcpStream,
-    tls: Option<TlsAcceptor>,
-) -> Result<(Io, Protocol, Option<SocketAddr>), Refused> {
+async fn accept(stream: TcpStream, tls: Option<TlsAcceptor>) -> Result<(Io, Protocol, Option<SocketAddr>), Refused> {
     let peer = stream.peer_addr().map_err(Refused::Socket)?;
     socket::tune(&stream).map_err(Refused::Socket)?;
     let socket = match tls {

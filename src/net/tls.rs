@@ -82,9 +82,11 @@ fn read(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Error> {
     if chain.is_empty() {
         return Err(Error::NoCertificate { path: cert.into() });
     }
-    let private =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| Error::Key { path: key.into(), error })?;
-    let pair = CertifiedKey::from_der(chain, private, &ring::default_provider())
-        .map_err(|error| Error::Pair { cert: cert.into(), key: key.into(), error })?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| Error::Key { path: key.into(), error })?;
+    let pair = CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(|error| Error::Pair {
+        cert: cert.into(),
+        key: key.into(),
+        error,
+    })?;
     Ok(Arc::new(pair))
 }

@@ -4,23 +4,15 @@ use crate::session::admission::Denied;
 use crate::session::fan::Fan;
 use crate::session::inbound::{Inbound, Message};
 use crate::session::protocol::{self, ServerMessage, ViewerMessage};
+use crate::session::reads::Reads;
 use crate::session::route::Renewal;
 use crate::session::viewer::{Dialect, Viewer};
 use crate::session::worker::Worker;
-use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler, WrapFuture as _, ActorFutureExt as _};
+use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, StreamHandler, WrapFuture as _};
 use actix_web::web;
 use bytes::Bytes;
-use futures_util::Stream;
 use std::cell::RefCell;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context as TaskContext, Poll};
-
-const SCRATCH_BYTES: usize = 16 * 1024;
-
-thread_local! {
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into());
-}
 
 pub struct Session {
     viewer: Rc<RefCell<Viewer>>,
@@ -40,7 +32,7 @@ impl Session {
         early: web::Payload,
     ) {
         Self::create(|ctx| {
-            ctx.add_stream(Reads { viewer: viewer.clone(), early: Some(Box::new(early)) });
+            ctx.add_stream(Reads::new(viewer.clone(), early));
             Self { viewer, fan, worker, inbound: Inbound::default(), renewal: renewal.map(Rc::new) }
         });
     }
@@ -137,34 +129,5 @@ impl StreamHandler<Bytes> for Session {
 
     fn finished(&mut self, ctx: &mut Self::Context) {
         ctx.stop();
-    }
-}
-
-/// What a viewer sends, until its connection ends.
-struct Reads {
-    viewer: Rc<RefCell<Viewer>>,
-    early: Option<Box<web::Payload>>,
-}
-
-impl Stream for Reads {
-    type Item = Bytes;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Bytes>> {
-        if let Some(early) = &mut self.early {
-            match Pin::new(early.as_mut()).poll_next(cx) {
-                Poll::Ready(Some(Ok(bytes))) => return Poll::Ready(Some(bytes)),
-                Poll::Ready(Some(Err(_)) | None) => self.early = None,
-                // The HTTP dispatcher is about to find the end; until then nothing may be read past it.
-                Poll::Pending => {
-                    self.viewer.borrow_mut().poll_write(cx);
-                    return Poll::Pending;
-                }
-            }
-        }
-        SCRATCH.with_borrow_mut(|scratch| match self.viewer.borrow_mut().poll_io(cx, scratch) {
-            Poll::Ready(0) => Poll::Ready(None),
-            Poll::Ready(read) => Poll::Ready(Some(Bytes::copy_from_slice(&scratch[..read]))),
-            Poll::Pending => Poll::Pending,
-        })
     }
 }

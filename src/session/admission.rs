@@ -143,10 +143,9 @@ impl Admission {
     /// A key that can't be used refuses its tokens and nobody else's.
     fn verifying_key(&self, key: &SigningKey) -> Option<VerifyingKey> {
         let made = match &key.material {
-            Material::Sealed(sealed) => self
-                .secrets
-                .open(sealed, key.id.as_str())
-                .and_then(|secret| VerifyingKey::hs256(&key.kid, &secret)),
+            Material::Sealed(sealed) => {
+                self.secrets.open(sealed, key.id.as_str()).and_then(|secret| VerifyingKey::hs256(&key.kid, &secret))
+            }
             Material::Public(jwk) if jwk.starts_with('{') => VerifyingKey::from_jwk(jwk),
             Material::Public(pem) => VerifyingKey::from_pem(&key.kid, key.algorithm, pem),
         };

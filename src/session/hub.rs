@@ -2,13 +2,14 @@
 
 use crate::id::StreamId;
 use crate::session::fan::{Fan, Waits};
+use crate::session::mailbox::HubMailbox;
 use crate::session::worker::Worker;
 use crate::stream::Handle;
 use crate::stream::handle::{Command, SendError};
 use crate::stream::packet::Packet;
 use crate::stream::state::Settings;
-use crate::stream::subscriber::{Refused, Subscriber, SubscriberId};
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, dev::SendError as Unsent};
+use crate::stream::subscriber::SubscriberId;
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -136,23 +137,5 @@ impl Handler<Packet> for Hub {
         if waits == Waits::Sound && !self.is_sound_timed {
             self.time_sound(SOUND_WAITS, ctx);
         }
-    }
-}
-
-struct HubMailbox {
-    id: SubscriberId,
-    address: Addr<Hub>,
-}
-
-impl Subscriber for HubMailbox {
-    fn id(&self) -> SubscriberId {
-        self.id
-    }
-
-    fn try_deliver(&self, packet: Packet) -> Result<(), Refused> {
-        self.address.try_send(packet).map_err(|error| match error {
-            Unsent::Full(_) => Refused::Full,
-            Unsent::Closed(_) => Refused::Gone,
-        })
     }
 }

@@ -15,6 +15,10 @@ pub mod hub;
 #[cfg(feature = "node")]
 pub mod inbound;
 #[cfg(feature = "node")]
+mod mailbox;
+#[cfg(feature = "node")]
+pub mod reads;
+#[cfg(feature = "node")]
 pub mod route;
 #[cfg(feature = "node")]
 pub mod viewer;

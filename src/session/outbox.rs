@@ -59,12 +59,8 @@ impl Holes {
                 Kind::Video => &mut self.video,
                 Kind::Audio => &mut self.audio,
             };
-            let gap = hole.get_or_insert(Gap {
-                kind: part.kind,
-                from_us: part.start_us,
-                to_us: part.end_us,
-                frames: 0,
-            });
+            let gap =
+                hole.get_or_insert(Gap { kind: part.kind, from_us: part.start_us, to_us: part.end_us, frames: 0 });
             gap.from_us = gap.from_us.min(part.start_us);
             gap.to_us = gap.to_us.max(part.end_us);
             gap.frames += 1;

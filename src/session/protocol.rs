@@ -22,14 +22,43 @@ pub fn target_ms(latency_target_ms: Option<u32>) -> u32 {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage<'a> {
-    Hello { session: &'a str, stream: &'a str, state: &'a str, server_time_us: i64, target_ms: u32 },
-    Init { epoch: String, tracks: Vec<TrackMessage<'a>> },
-    Live { edge_us: i64 },
-    Gap { track: u32, from_us: i64, to_us: i64, frames: u32, reason: &'a str },
-    State { state: &'a str },
-    Time { t0_us: i64, server_time_us: i64 },
-    Token { expires_in_s: i64 },
-    Bye { code: u16, reason: &'a str, #[serde(skip_serializing_if = "Option::is_none")] retry_after_ms: Option<u32> },
+    Hello {
+        session: &'a str,
+        stream: &'a str,
+        state: &'a str,
+        server_time_us: i64,
+        target_ms: u32,
+    },
+    Init {
+        epoch: String,
+        tracks: Vec<TrackMessage<'a>>,
+    },
+    Live {
+        edge_us: i64,
+    },
+    Gap {
+        track: u32,
+        from_us: i64,
+        to_us: i64,
+        frames: u32,
+        reason: &'a str,
+    },
+    State {
+        state: &'a str,
+    },
+    Time {
+        t0_us: i64,
+        server_time_us: i64,
+    },
+    Token {
+        expires_in_s: i64,
+    },
+    Bye {
+        code: u16,
+        reason: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u32>,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -105,8 +134,12 @@ pub fn gap_json(gap: &Gap, reason: &str) -> String {
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ViewerMessage {
-    Time { t0_us: i64 },
-    Token { token: String },
+    Time {
+        t0_us: i64,
+    },
+    Token {
+        token: String,
+    },
     Stats(serde_json::Map<String, serde_json::Value>),
     /// Of a newer player; ignored.
     #[serde(other)]
@@ -160,10 +193,7 @@ mod tests {
     #[test]
     fn viewers_messages_are_parsed() {
         assert_eq!(parse(br#"{"type":"time","t0_us":12}"#).unwrap(), ViewerMessage::Time { t0_us: 12 });
-        assert_eq!(
-            parse(br#"{"type":"token","token":"abc"}"#).unwrap(),
-            ViewerMessage::Token { token: "abc".into() }
-        );
+        assert_eq!(parse(br#"{"type":"token","token":"abc"}"#).unwrap(), ViewerMessage::Token { token: "abc".into() });
         assert!(matches!(parse(br#"{"type":"stats","latency_ms":80}"#).unwrap(), ViewerMessage::Stats(_)));
         assert_eq!(parse(br#"{"type":"of_a_newer_player","x":1}"#).unwrap(), ViewerMessage::Unknown);
         for bad in ["", "null", "[]", "{}", r#"{"type":7}"#, r#"{"type":"time"}"#, "{\"type\":\"time\",\"t0_us\":1.5}"]

@@ -80,7 +80,8 @@ async fn live(request: HttpRequest, payload: web::Payload, name: web::Path<Strin
         }
         let shown = token(&request);
         let now_s = worker.unix_us() / 1_000_000;
-        let asked = Request { playback_id: id.as_str(), now_s, address: Some(client.address), origin: origin.as_deref() };
+        let asked =
+            Request { playback_id: id.as_str(), now_s, address: Some(client.address), origin: origin.as_deref() };
         let claims = door.admit(shown.as_deref(), &asked)?;
         Ok((door, claims))
     };
@@ -303,7 +304,9 @@ fn problem(denied: Denied) -> Problem {
         Denied::NoToken | Denied::Token(_) => {
             Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid token for this stream is needed")
         }
-        Denied::Origin => Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", "this site may not show the stream"),
+        Denied::Origin => {
+            Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", "this site may not show the stream")
+        }
         Denied::Disabled => Problem::new(StatusCode::FORBIDDEN, "disabled", "the stream is disabled"),
     }
 }

@@ -177,9 +177,8 @@ impl Viewer {
             return;
         }
         let is_v1 = self.ticket.dialect == Dialect::V1;
-        let dropped = self.outbox.offer(batch, now, |gap| {
-            is_v1.then(|| ws_frame::text(&protocol::gap_json(&gap, "slow")))
-        });
+        let dropped =
+            self.outbox.offer(batch, now, |gap| is_v1.then(|| ws_frame::text(&protocol::gap_json(&gap, "slow"))));
         if dropped > 0 {
             self.worker.metrics.frames_dropped("slow", u64::from(dropped));
         }

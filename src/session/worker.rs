@@ -23,12 +23,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(
-        registry: Arc<Registry>,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
-        outbox_bytes: usize,
-    ) -> Rc<Self> {
+    pub fn new(registry: Arc<Registry>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, outbox_bytes: usize) -> Rc<Self> {
         Rc::new(Self { registry, metrics, outbox_bytes, clock, hubs: RefCell::default() })
     }
 

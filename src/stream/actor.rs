@@ -2,15 +2,14 @@
 
 use crate::clock::Clock;
 use crate::id::StreamId;
-use crate::stream::handle::{Command, Mailbox, SendError};
+use crate::stream::handle::Command;
 use crate::stream::packet::Packet;
 use crate::stream::publisher::{EndReason, Refusal};
 use crate::stream::state::{Settings, State};
 use crate::stream::status::Status;
 use crate::stream::subscriber::Subscribers;
 use crate::telemetry::Metrics;
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, dev::SendError as Unsent};
-use std::pin::Pin;
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,26 +140,5 @@ impl Handler<Command> for Stream {
                 reply(was_there);
             }
         }
-    }
-}
-
-/// The mailbox of a stream's actor.
-pub struct ActorMailbox(pub Addr<Stream>);
-
-impl Mailbox for ActorMailbox {
-    fn try_send(&self, command: Command) -> Result<(), SendError> {
-        self.0.try_send(command).map_err(|error| match error {
-            Unsent::Full(_) => SendError::Full,
-            Unsent::Closed(_) => SendError::Closed,
-        })
-    }
-
-    fn is_closed(&self) -> bool {
-        !self.0.connected()
-    }
-
-    fn send(&self, command: Command) -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>> {
-        let request = self.0.send(command);
-        Box::pin(async move { request.await.map_err(|_| SendError::Closed) })
     }
 }

@@ -22,7 +22,11 @@ pub enum Command {
     Unpublish(PublisherId),
     Subscribe(Box<dyn Subscriber>),
     Unsubscribe(SubscriberId),
-    Viewers { subscriber: SubscriberId, joined: Vec<Viewer>, left: Vec<SessionId> },
+    Viewers {
+        subscriber: SubscriberId,
+        joined: Vec<Viewer>,
+        left: Vec<SessionId>,
+    },
     Sessions(Reply<Vec<Viewer>>),
     Order(Packet),
     Configure(Settings),

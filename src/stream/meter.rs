@@ -1,4 +1,4 @@
-//! Rates over the last second, and the distance of keyframes.
+//! Bit rates over the last second.
 
 use crate::media::frame::Kind;
 use crate::stream::packet::Framed;
@@ -10,26 +10,15 @@ pub struct Meter {
     window_start_us: i64,
     video_bytes: u64,
     audio_bytes: u64,
-    frames: u32,
-    last_key_us: Option<i64>,
     pub video_bps: u64,
     pub audio_bps: u64,
-    pub fps: Option<f64>,
-    pub gop_s: Option<f64>,
 }
 
 impl Meter {
     pub fn add(&mut self, fragment: &Framed) {
         match fragment.kind {
+            Kind::Video => self.video_bytes += fragment.len_bytes() as u64,
             Kind::Audio => self.audio_bytes += fragment.len_bytes() as u64,
-            Kind::Video => {
-                self.video_bytes += fragment.len_bytes() as u64;
-                self.frames += 1;
-                if fragment.is_video_key() {
-                    self.gop_s = self.last_key_us.map(|last| (fragment.start_us - last) as f64 / 1e6);
-                    self.last_key_us = Some(fragment.start_us);
-                }
-            }
         }
     }
 
@@ -39,13 +28,11 @@ impl Meter {
         if span_us < WINDOW_US {
             return false;
         }
-        let per_second = |n: u64| (n as f64 * 8e6 / span_us as f64) as u64;
+        let per_second = |bytes: u64| (bytes as f64 * 8e6 / span_us as f64) as u64;
         self.video_bps = per_second(self.video_bytes);
         self.audio_bps = per_second(self.audio_bytes);
-        self.fps = (self.frames > 0).then(|| f64::from(self.frames) * 1e6 / span_us as f64);
         self.video_bytes = 0;
         self.audio_bytes = 0;
-        self.frames = 0;
         self.window_start_us = now_us;
         true
     }

@@ -13,6 +13,8 @@ pub mod ws_frame;
 #[cfg(feature = "node")]
 pub mod actor;
 #[cfg(feature = "node")]
+mod mailbox;
+#[cfg(feature = "node")]
 pub mod registry;
 
 pub use handle::Handle;

@@ -116,9 +116,16 @@ pub enum Packet {
     Gap(Gap),
     Phase(Phase),
     /// This session has to go.
-    Kick { session: crate::id::SessionId, code: u16, reason: String },
+    Kick {
+        session: crate::id::SessionId,
+        code: u16,
+        reason: String,
+    },
     /// All sessions have to go.
-    Close { code: u16, reason: String },
+    Close {
+        code: u16,
+        reason: String,
+    },
 }
 
 #[cfg(test)]

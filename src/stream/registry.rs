@@ -2,8 +2,9 @@
 
 use crate::clock::Clock;
 use crate::id::StreamId;
-use crate::stream::actor::{ActorMailbox, Birth, Stream};
+use crate::stream::actor::{Birth, Stream};
 use crate::stream::handle::Handle;
+use crate::stream::mailbox::ActorMailbox;
 use crate::stream::state::Settings;
 use crate::stream::status::Status;
 use crate::telemetry::Metrics;

@@ -165,8 +165,7 @@ impl State {
             tracks: self.init.as_ref().map(|i| i.tracks.clone()).unwrap_or_default(),
             video_bps: if is_live { self.meter.video_bps } else { 0 },
             audio_bps: if is_live { self.meter.audio_bps } else { 0 },
-            fps: self.meter.fps.filter(|_| is_live),
-            gop_s: self.meter.gop_s,
+            facts: self.fragmenter.facts(),
         }
     }
 

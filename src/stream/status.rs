@@ -1,6 +1,7 @@
 //! What can be told about a running stream without asking its actor.
 
 use crate::media::fragment::Track;
+use crate::media::fragmenter::Facts;
 use crate::media::frame::Kind;
 use crate::stream::packet::Phase;
 use std::sync::{Mutex, PoisonError};
@@ -15,10 +16,8 @@ pub struct Live {
     pub tracks: Vec<Track>,
     pub video_bps: u64,
     pub audio_bps: u64,
-    /// Measured.
-    pub fps: Option<f64>,
-    /// Seconds between the two newest keyframes.
-    pub gop_s: Option<f64>,
+    /// What the media itself tells.
+    pub facts: Facts,
 }
 
 impl Live {
@@ -40,8 +39,7 @@ impl Status {
             tracks: Vec::new(),
             video_bps: 0,
             audio_bps: 0,
-            fps: None,
-            gop_s: None,
+            facts: Facts::default(),
         }))
     }
 

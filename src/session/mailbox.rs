@@ -1,0 +1,25 @@
+//! A hub as its stream sees it.
+
+use crate::session::hub::Hub;
+use crate::stream::packet::Packet;
+use crate::stream::subscriber::{Refused, Subscriber, SubscriberId};
+use actix::Addr;
+use actix::dev::SendError as Unsent;
+
+pub(super) struct HubMailbox {
+    pub(super) id: SubscriberId,
+    pub(super) address: Addr<Hub>,
+}
+
+impl Subscriber for HubMailbox {
+    fn id(&self) -> SubscriberId {
+        self.id
+    }
+
+    fn try_deliver(&self, packet: Packet) -> Result<(), Refused> {
+        self.address.try_send(packet).map_err(|error| match error {
+            Unsent::Full(_) => Refused::Full,
+            Unsent::Closed(_) => Refused::Gone,
+        })
+    }
+}
