@@ -1,7 +1,7 @@
 /** The page at `/watch/{playback_id}#token=...`. */
 
 import { Engine, type EngineError } from '../src';
-import { wordsFor } from './words';
+import { PAUSED, wordsFor } from './words';
 
 const STATS_EVERY_MS = 500;
 const STATS_KEY = 'weir.stats';
@@ -46,14 +46,19 @@ function wireEngine(engine: Engine): void {
     showState(engine);
     showNote(error);
   });
-  engine.on('tracks', (tracks) => {
+  engine.on('tracks', ({ tracks, unsupported }) => {
     root.dataset.audio = String(tracks.some((track) => track.kind === 'audio'));
-    if (!tracks.some((track) => track.kind === 'video')) return;
+    if (unsupported.length > 0) return;
     if (lastError?.code === 'codec') lastError = undefined;
+    element('note', HTMLElement).hidden = true;
   });
   video.addEventListener('volumechange', showVolume);
-  video.addEventListener('play', showPaused);
-  video.addEventListener('pause', showPaused);
+  for (const event of ['play', 'pause']) {
+    video.addEventListener(event, () => {
+      showPaused();
+      showState(engine);
+    });
+  }
   showVolume();
   showPaused();
   showState(engine);
@@ -87,7 +92,8 @@ function wireControls(engine: Engine): void {
 }
 
 function showState(engine: Engine): void {
-  const words = wordsFor(engine.state, engine.stream, lastError);
+  const paused = video.paused && engine.state === 'playing';
+  const words = paused ? PAUSED : wordsFor(engine.state, engine.stream, lastError);
   root.dataset.tone = words.tone;
   root.dataset.state = engine.state;
   text('status', words.label);
@@ -102,9 +108,10 @@ function showState(engine: Engine): void {
 
 /** A track that can't be shown while the other goes on. */
 function showNote(error: EngineError): void {
+  if (error.code !== 'codec') return;
   const note = element('note', HTMLElement);
-  note.hidden = error.code !== 'codec';
-  if (error.code === 'codec') note.textContent = error.message;
+  note.hidden = false;
+  note.textContent = error.message;
 }
 
 function showStats(engine: Engine): void {

@@ -51,6 +51,7 @@ const ERRORS: Record<EngineErrorCode, { title: string; help: string }> = {
   network: { title: 'No connection to the server', help: 'Trying again by itself.' },
 };
 
+export const PAUSED: Words = { tone: 'quiet', label: 'Paused' };
 const LIVE: Words = { tone: 'live', label: 'Live' };
 
 export function wordsFor(

@@ -43,7 +43,7 @@ export interface EngineOptions {
 export interface EngineEvents {
   state: { state: EngineState; stream: StreamState | undefined };
   error: EngineError;
-  tracks: readonly Track[];
+  tracks: { tracks: readonly Track[]; unsupported: readonly TrackKind[] };
   gap: { frames: number; reason: string };
   seek: { reason: string };
   muted: undefined;
@@ -231,7 +231,8 @@ export class Engine {
     this.#playout?.handleInit(tracks);
     const playable = this.#playout?.tracks ?? [];
     if (playable.some((track) => this.#unsupported.delete(track.kind))) this.#requestTracks();
-    this.#events.emit('tracks', this.#playout?.tracks ?? []);
+    const unsupported = [...this.#unsupported].filter((kind) => tracks.some((track) => track.kind === kind));
+    this.#events.emit('tracks', { tracks: playable, unsupported });
   }
 
   #handleChunk(bytes: Uint8Array<ArrayBuffer>): void {
