@@ -32,7 +32,7 @@
 //!
 //! config/   one struct per concern; the one reader of files and environment
 //!
-//! `app` sees everything and wires it. `id` names things, `clock` tells the time, `telemetry` keeps logs and metrics,
+//! `pages` gives out the player. `app` sees everything and wires it. `id` names things, `clock` tells the time, `telemetry` keeps logs and metrics,
 //! `tenancy` turns what the store says of a stream into what a stream runs by.
 //!
 //! # Glossary
@@ -81,5 +81,7 @@ pub mod app;
 pub mod cli;
 #[cfg(feature = "node")]
 pub mod net;
+#[cfg(feature = "node")]
+pub mod pages;
 #[cfg(feature = "node")]
 pub mod telemetry;

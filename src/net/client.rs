@@ -2,61 +2,22 @@
 
 use crate::net::io::Connection;
 use actix_web::HttpRequest;
+use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-/// A range of addresses, as `10.0.0.0/8`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no network; an address or a CIDR such as 10.0.0.0/8 or fd00::/8 is allowed")]
-pub struct NoNetwork(String);
-
-impl std::str::FromStr for Network {
-    type Err = NoNetwork;
-
-    fn from_str(text: &str) -> Result<Self, NoNetwork> {
-        let fault = || NoNetwork(text.to_owned());
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| fault())?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(most), |p| p.parse().map_err(|_| fault()))?;
-        if prefix > most { Err(fault()) } else { Ok(Self { address, prefix }) }
-    }
-}
-
-impl Network {
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let same = |a: u128, b: u128, bits: u32| {
-            let shift = bits - u32::from(self.prefix);
-            a.checked_shr(shift).unwrap_or(0) == b.checked_shr(shift).unwrap_or(0)
-        };
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => same(u32::from(a).into(), u32::from(b).into(), 32),
-            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.into(), b.into(), 128),
-            _ => false,
-        }
-    }
-}
-
 /// The proxies whose word about their clients is taken.
 #[derive(Debug, Clone, Default)]
-pub struct Trusted(Arc<[Network]>);
+pub struct Trusted(Arc<[IpNet]>);
 
 impl Trusted {
-    pub fn new(networks: impl IntoIterator<Item = Network>) -> Self {
+    pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
         Self(networks.into_iter().collect())
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|n| n.contains(address))
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
     }
 
     /// The client's address: the last one that no trusted proxy vouches for.
@@ -114,25 +75,6 @@ mod tests {
 
     fn trusted(networks: &[&str]) -> Trusted {
         Trusted::new(networks.iter().map(|n| n.parse().unwrap()))
-    }
-
-    #[test]
-    fn networks_hold_what_their_prefix_says() {
-        for (network, address, is_in) in [
-            ("10.0.0.0/8", "10.255.0.1", true),
-            ("10.0.0.0/8", "11.0.0.1", false),
-            ("10.0.0.0/8", "::ffff:10.1.1.1", true),
-            ("0.0.0.0/0", "8.8.8.8", true),
-            ("::/0", "fd00::1", true),
-            ("::/0", "8.8.8.8", false),
-            ("192.0.2.7", "192.0.2.7", true),
-            ("192.0.2.7", "192.0.2.8", false),
-        ] {
-            assert_eq!(trusted(&[network]).contains(address.parse().unwrap()), is_in, "{network} {address}");
-        }
-        for bad in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/x", "host"] {
-            assert!(bad.parse::<Network>().is_err(), "{bad}");
-        }
     }
 
     #[test]
