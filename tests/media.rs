@@ -142,6 +142,7 @@ fn compare(name: &str, source: &Path, scratch: &Path) {
     assert_eq!(run.inits.len(), 1, "{name}: one init");
     let muxed = scratch.join(format!("{name}.mp4"));
     write_muxed(&run, &muxed);
+    assert_decodes(&muxed);
     let mut offset = None;
     for (stream, kind) in [("v", Kind::Video), ("a", Kind::Audio)] {
         let (before, after) = (packets(source, stream), packets(&muxed, stream));
@@ -221,4 +222,52 @@ fn one_track_alone_and_uneven_frame_rates_keep_every_time() {
         format!("{} {SOUND_48} {X264} -bf 0 -vf select='not(eq(mod(n\\,7)\\,3))' -vsync vfr -c:a aac", picture(30));
     let mono = format!("{SOUND_44} -t 4 -vn -ac 1 -c:a libmp3lame");
     generate_and_compare(&[("video", &video), ("audio", &audio), ("vfr", &vfr), ("mp3", &mono)]);
+}
+
+/// Files made elsewhere, with Enhanced RTMP tags that this `ffprobe` can't read: their own tags are the reference.
+#[test]
+fn files_of_other_encoders_come_out_whole() {
+    let corpus = std::env::var_os("WEIR_CORPUS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), std::path::PathBuf::from);
+    let folder = corpus.join("flv");
+    if !folder.is_dir() || !have_ffmpeg() {
+        eprintln!("skipped: no corpus at {}", folder.display());
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a temporary directory");
+    for (name, codec, size) in [
+        ("avc_aac", "avc1.640033", (3840, 2160)),
+        ("hevc_aac", "hvc1.1.6.L153.90", (3840, 2160)),
+        ("av1_aac", "av01.0.13M.08", (2560, 1440)),
+    ] {
+        let run = run(&folder.join(format!("{name}.flv")));
+        let muxed = scratch.path().join(format!("{name}.mp4"));
+        write_muxed(&run, &muxed);
+        let video = run.inits[0].tracks.iter().find(|track| track.kind == Kind::Video).expect("video");
+        assert_eq!(video.codec, codec);
+        assert_eq!((video.width, video.height), (Some(size.0), Some(size.1)), "{name}");
+        for (stream, kind) in [("v", Kind::Video), ("a", Kind::Audio)] {
+            let fragments = sent(&run, kind);
+            assert_contiguous(&fragments);
+            assert!(fragments.len() > 10, "{name}: {kind:?}");
+            let after = packets(&muxed, stream);
+            assert_eq!(after.len(), fragments.len(), "{name}: {kind:?} packets");
+            for (packet, fragment) in after.iter().zip(&fragments) {
+                assert_eq!(packet.key, fragment.role == Role::Key, "{name}: {kind:?} key flag");
+            }
+        }
+        assert_decodes(&muxed);
+        println!("{name}: {} fragments, {:?} fps", run.fragments.len(), video.fps);
+    }
+}
+
+fn assert_decodes(file: &Path) {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "warning", "-xerror", "-i"])
+        .arg(file)
+        .args(["-f", "null", "-"])
+        .output()
+        .expect("ffmpeg runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.is_empty(), "{file:?}: {text}");
 }

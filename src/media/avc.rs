@@ -103,7 +103,7 @@ impl Record {
                         idr |= kind == SLICE_IDR;
                         referenced |= header >> 5 & 3 != 0;
                     }
-                    kept.push(&unit, self.length);
+                    kept.push_unit(&unit, self.length);
                 }
             }
         }

@@ -4,8 +4,8 @@ pub mod file;
 mod tag;
 
 use crate::media::error::{Error, limit};
-use crate::media::frame::{AudioConfig, Codec, Config, Frame, Item, Kind, Role, Sample};
-use crate::media::{aac, avc, fmp4, mp3};
+use crate::media::frame::{AudioConfig, Codec, Config, Frame, Item, Kind, Role, Sample, VideoConfig};
+use crate::media::{aac, av1, avc, flac, fmp4, hevc, mp3, opus, vp9};
 use bytes::Bytes;
 use tag::{Packet, Tag};
 
@@ -47,7 +47,7 @@ impl IntoIterator for Items {
 #[derive(Debug, Default)]
 pub struct Parser {
     video: Option<Video>,
-    audio: Option<Audio>,
+    audio: Option<AudioConfig>,
     /// Of a multitrack tag only the first track seen is taken.
     video_track: Option<u8>,
     audio_track: Option<u8>,
@@ -56,12 +56,44 @@ pub struct Parser {
 #[derive(Debug)]
 enum Video {
     Avc(avc::Record),
+    Hevc(hevc::Record),
+    Av1(av1::Stream),
+    Vp9(vp9::Stream),
 }
 
-#[derive(Debug)]
-enum Audio {
-    Aac,
-    Mp3(Option<AudioConfig>),
+impl Video {
+    /// From a sequence start; the configuration may still be to come with the first frame.
+    fn start(codec: Codec, body: &Bytes) -> Result<(Self, Option<VideoConfig>), Error> {
+        let body = own(body);
+        match codec {
+            Codec::Avc => {
+                let record = avc::Record::parse(&body)?;
+                let config = record.config()?;
+                Ok((Self::Avc(record), config))
+            }
+            Codec::Hevc => {
+                let mut record = hevc::Record::parse(&body)?;
+                let config = record.config()?;
+                Ok((Self::Hevc(record), config))
+            }
+            Codec::Av1 => {
+                let stream = av1::Stream::parse(&body)?;
+                let config = stream.config();
+                Ok((Self::Av1(stream), config))
+            }
+            _ => Ok((Self::Vp9(vp9::Stream::parse(&body)?), None)),
+        }
+    }
+
+    fn sample(&mut self, codec: Codec, body: &Bytes) -> Result<Sample, Error> {
+        match (self, codec) {
+            (Self::Avc(record), Codec::Avc) => record.sample(body),
+            (Self::Hevc(record), Codec::Hevc) => record.sample(body),
+            (Self::Av1(stream), Codec::Av1) => stream.sample(body),
+            (Self::Vp9(stream), Codec::Vp9) => stream.sample(body),
+            _ => Err(Error::NoConfig { kind: Kind::Video }),
+        }
+    }
 }
 
 impl Parser {
@@ -96,14 +128,7 @@ impl Parser {
         if tag.body.is_empty() {
             return Ok(items);
         }
-        let (video, config) = match tag.codec {
-            Codec::Avc => {
-                let record = avc::Record::parse(&own(&tag.body))?;
-                let config = record.config()?;
-                (Video::Avc(record), config)
-            }
-            codec => return Err(tag::unsupported_codec(codec)),
-        };
+        let (video, config) = Video::start(tag.codec, &tag.body)?;
         self.video = Some(video);
         if let Some(config) = config {
             items.set_config(Config::Video(config));
@@ -112,11 +137,11 @@ impl Parser {
     }
 
     fn video_frame(&mut self, timestamp_ms: u32, composition_ms: i32, tag: &Tag) -> Result<Items, Error> {
-        let sample = match (&mut self.video, tag.codec) {
-            (_, _) if tag.body.is_empty() => return Ok(Items::default()),
-            (Some(Video::Avc(record)), Codec::Avc) => record.sample(&tag.body)?,
-            _ => return Err(Error::NoConfig { kind: Kind::Video }),
-        };
+        if tag.body.is_empty() {
+            return Ok(Items::default());
+        }
+        let video = self.video.as_mut().ok_or(Error::NoConfig { kind: Kind::Video })?;
+        let sample = video.sample(tag.codec, &tag.body)?;
         let Sample { config, role, data } = sample;
         let mut items = Items::default();
         if let Some(config) = config {
@@ -132,19 +157,17 @@ impl Parser {
     }
 
     fn start_audio(&mut self, tag: &Tag) -> Result<Items, Error> {
-        let mut items = Items::default();
-        if tag.body.is_empty() {
-            return Ok(items);
-        }
-        let (audio, config) = match tag.codec {
-            Codec::Aac => (Audio::Aac, Some(aac::config(&own(&tag.body))?)),
-            Codec::Mp3 => (Audio::Mp3(None), None),
-            codec => return Err(tag::unsupported_codec(codec)),
+        let config = match tag.codec {
+            _ if tag.body.is_empty() => return Ok(Items::default()),
+            Codec::Aac => aac::config(&own(&tag.body))?,
+            Codec::Opus => opus::config(&tag.body)?,
+            Codec::Flac => flac::config(&tag.body)?,
+            // Its frames tell.
+            _ => return Ok(Items::default()),
         };
-        self.audio = Some(audio);
-        if let Some(config) = config {
-            items.set_config(Config::Audio(config));
-        }
+        self.audio = Some(config.clone());
+        let mut items = Items::default();
+        items.set_config(Config::Audio(config));
         Ok(items)
     }
 
@@ -153,18 +176,17 @@ impl Parser {
         if tag.body.is_empty() {
             return Ok(items);
         }
+        fmp4::check_frame_size(tag.body.len())?;
         if tag.codec == Codec::Mp3 {
             let config = mp3::config(&tag.body)?;
-            if !matches!(&self.audio, Some(Audio::Mp3(Some(known))) if *known == config) {
-                self.audio = Some(Audio::Mp3(Some(config.clone())));
+            if self.audio.as_ref() != Some(&config) {
+                self.audio = Some(config.clone());
                 items.set_config(Config::Audio(config));
             }
         }
-        match (&self.audio, tag.codec) {
-            (Some(Audio::Aac), Codec::Aac) | (Some(Audio::Mp3(_)), Codec::Mp3) => {}
-            _ => return Err(Error::NoConfig { kind: Kind::Audio }),
+        if self.audio.as_ref().is_none_or(|config| config.codec != tag.codec) {
+            return Err(Error::NoConfig { kind: Kind::Audio });
         }
-        fmp4::check_frame_size(tag.body.len())?;
         let frame = Frame { kind: Kind::Audio, timestamp_ms, composition_ms: 0, role: Role::Key, data: tag.body };
         items.set_frame(frame);
         Ok(items)

@@ -60,23 +60,27 @@ fn next_unit(sample: &[u8], at: usize, length: LengthSize) -> Option<Range<usize
     (end <= sample.len()).then_some(start..end)
 }
 
-/// The units worth keeping, as they are collected.
+/// The parts of a sample worth keeping, as they are collected.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    /// Neighbours are merged; ranges include the length prefix.
+    /// Neighbours are merged.
     ranges: Vec<Range<usize>>,
 }
 
 impl Kept {
-    pub(crate) fn push(&mut self, unit: &Range<usize>, length: LengthSize) {
-        let whole = unit.start - length.0..unit.end;
+    /// A NAL unit with the length before it.
+    pub(crate) fn push_unit(&mut self, unit: &Range<usize>, length: LengthSize) {
+        self.push(unit.start - length.0..unit.end);
+    }
+
+    pub(crate) fn push(&mut self, whole: Range<usize>) {
         match self.ranges.last_mut() {
             Some(last) if last.end == whole.start => last.end = whole.end,
             _ => self.ranges.push(whole),
         }
     }
 
-    /// The sample of the kept units: a slice where they lie together, else a copy.
+    /// The sample of what was kept: a slice where they lie together, else a copy.
     pub(crate) fn finish(self, sample: &Bytes) -> Bytes {
         match self.ranges.as_slice() {
             [] => Bytes::new(),
@@ -120,11 +124,11 @@ mod tests {
     fn neighbours_are_sliced_and_others_copied() {
         let sample = Bytes::from_static(&[0, 0, 0, 1, 9, 0, 0, 0, 1, 1, 0, 0, 0, 1, 12, 0, 0, 0, 1, 2]);
         let mut kept = Kept::default();
-        kept.push(&(9..10), four());
+        kept.push_unit(&(9..10), four());
         assert_eq!(kept.finish(&sample).as_ptr(), sample[5..].as_ptr());
         let mut kept = Kept::default();
-        kept.push(&(9..10), four());
-        kept.push(&(19..20), four());
+        kept.push_unit(&(9..10), four());
+        kept.push_unit(&(19..20), four());
         assert_eq!(&kept.finish(&sample)[..], [0, 0, 0, 1, 1, 0, 0, 0, 1, 2]);
     }
 }

@@ -156,10 +156,6 @@ fn parse_legacy_audio(format: u8, mut body: Bytes) -> Result<Option<Tag>, Error>
     Err(unsupported("audio", name, AUDIO_ALLOWED))
 }
 
-pub(super) fn unsupported_codec(codec: Codec) -> Error {
-    unsupported("media", &format!("{codec:?}"), VIDEO_ALLOWED)
-}
-
 fn unsupported(kind: &str, name: &str, allowed: &'static str) -> Error {
     Error::UnsupportedCodec { what: format!("{name} {kind}"), allowed }
 }

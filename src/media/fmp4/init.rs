@@ -99,6 +99,9 @@ fn video_trak(config: &VideoConfig) -> Result<mp4::Trak, Error> {
     let mut record = &config.record[..];
     let entry = match config.codec {
         Codec::Avc => mp4::Avc1 { visual, avcc: mp4::Avcc::decode_body(&mut record)?, ..Default::default() }.into(),
+        Codec::Hevc => mp4::Hvc1 { visual, hvcc: mp4::Hvcc::decode_body(&mut record)?, ..Default::default() }.into(),
+        Codec::Av1 => mp4::Av01 { visual, av1c: mp4::Av1c::decode_body(&mut record)?, ..Default::default() }.into(),
+        Codec::Vp9 => mp4::Vp09 { visual, vpcc: mp4::VpcC::decode_body(&mut record)?, ..Default::default() }.into(),
         codec => return Err(Error::Init(format!("{codec:?} is no video codec"))),
     };
     let mut trak = trak(VIDEO_TRACK, VIDEO_TIMESCALE, b"vide", entry);
@@ -118,6 +121,8 @@ fn audio_trak(config: &AudioConfig) -> Result<mp4::Trak, Error> {
     };
     let entry = match config.codec {
         Codec::Aac => mp4a(audio, OBJECT_TYPE_AAC, Some(config.record.to_vec())),
+        Codec::Opus => mp4::Opus { audio, dops: mp4::Dops::decode_body(&mut &config.record[..])?, btrt: None }.into(),
+        Codec::Flac => mp4::Flac { audio, dfla: mp4::Dfla::decode_body(&mut &config.record[..])? }.into(),
         Codec::Mp3 => mp4a(audio, OBJECT_TYPE_MP3, None),
         codec => return Err(Error::Init(format!("{codec:?} is no audio codec"))),
     };

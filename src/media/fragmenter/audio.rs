@@ -4,7 +4,7 @@ use super::{AudioConfig, Gap};
 use crate::media::error::Error;
 use crate::media::frame::{Codec, Kind};
 use crate::media::time::{ms_to_units, units_to_us, us_to_units_up};
-use crate::media::{aac, mp3};
+use crate::media::{aac, flac, mp3, opus};
 use bytes::Bytes;
 
 /// How far the count may be from the timestamps, which are milliseconds from clocks of all kinds.
@@ -44,6 +44,8 @@ struct Coder {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Frames {
     Fixed(u32),
+    Opus,
+    Flac,
     Mp3,
 }
 
@@ -54,6 +56,8 @@ impl Coder {
                 let specific = aac::Specific::parse(&config.record)?;
                 (Frames::Fixed(specific.frame_samples()), specific.silence())
             }
+            Codec::Opus => (Frames::Opus, opus::silence(config.channels)),
+            Codec::Flac => (Frames::Flac, None),
             Codec::Mp3 => (Frames::Mp3, None),
             codec => return Err(Error::Init(format!("{codec:?} is no audio codec"))),
         };
@@ -64,6 +68,8 @@ impl Coder {
         const USUAL: u32 = 1024;
         match self.frame {
             Frames::Fixed(samples) => samples,
+            Frames::Opus => opus::packet_samples(data).unwrap_or(USUAL),
+            Frames::Flac => flac::frame_samples(data).unwrap_or(USUAL),
             Frames::Mp3 => mp3::frame_samples(data).unwrap_or(USUAL),
         }
     }
