@@ -2,7 +2,6 @@
 
 use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
-use crate::cluster::LocalOwnership;
 use crate::config::{Config, DatabaseUrl};
 use crate::net::client::Trusted;
 use crate::net::server::{self, Options};
@@ -11,7 +10,7 @@ use crate::pages;
 use crate::session::admission::Admission;
 use crate::session::route::{self, Viewing};
 use crate::session::worker::Worker;
-use crate::store::{Memory, Postgres, Sqlite, Store};
+use crate::store::{Postgres, Sqlite, Store};
 use crate::stream::backlog::Bounds;
 use crate::stream::handle::Command;
 use crate::stream::packet::Packet;
@@ -31,3 +30,242 @@ use tokio::task::JoinHandle;
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
 /// HTTP connections of one worker at once; viewers' sockets leave the HTTP server.
 const CONNECTIONS_MAX: usize = 10_000;
+
+/// Where a running node can be reached; ports that were 0 are known now.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub rtmp: SocketAddr,
+    pub internal: SocketAddr,
+}
+
+/// What all of a node's parts share.
+struct Parts {
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    store: Arc<dyn Store>,
+    secrets: Arc<Secrets>,
+    registry: Arc<Registry>,
+    admission: Arc<Admission>,
+    health: Arc<Health>,
+    trusted: Trusted,
+    backlog: Bounds,
+}
+
+#[derive(Default)]
+pub struct Health {
+    is_draining: AtomicBool,
+}
+
+impl Health {
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+}
+
+/// A node that runs.
+pub struct Node {
+    pub addresses: Addresses,
+    pub store: Arc<dyn Store>,
+    pub secrets: Arc<Secrets>,
+    parts: Arc<Parts>,
+    http: Vec<ServerHandle>,
+    tasks: Vec<JoinHandle<()>>,
+    arbiters: Vec<Arbiter>,
+    drain_timeout: Duration,
+}
+
+impl Node {
+    /// Starts all parts; nothing is reachable before everything is ready.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        if config.redis.url.is_some() {
+            bail!("`redis.url` is set, but this version runs one node only; leave it out (WEIR_REDIS_URL)");
+        }
+        let http = bind(config.http.listen, "http.listen")?;
+        let rtmp = bind(config.rtmp.listen, "rtmp.listen")?;
+        let internal = bind(config.internal.listen, "internal.listen")?;
+        let addresses = Addresses {
+            http: http.local_addr()?,
+            rtmp: rtmp.local_addr()?,
+            internal: internal.local_addr()?,
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let ingest = (cores / 4).max(1);
+        let arbiters: Vec<Arbiter> = (0..ingest).map(|_| Arbiter::new()).collect();
+        let parts = Arc::new(assemble(config, &arbiters).await?);
+        let workers = cores.saturating_sub(ingest).max(1);
+        let mut node = Self {
+            addresses,
+            store: parts.store.clone(),
+            secrets: parts.secrets.clone(),
+            parts: parts.clone(),
+            http: Vec::new(),
+            tasks: Vec::new(),
+            arbiters,
+            drain_timeout: config.drain_timeout,
+        };
+        node.serve_public(http, workers, config)?;
+        node.serve_internal(internal)?;
+        Ok(node)
+    }
+
+    fn serve_public(&mut self, listener: TcpListener, workers: usize, config: &Config) -> anyhow::Result<()> {
+        let tls = match &config.tls {
+            None => None,
+            Some(files) => {
+                let certificate = Reloading::load(&files.cert, &files.key)?;
+                let acceptor = certificate.acceptor()?;
+                self.tasks.push(actix_rt::spawn(keep_certificate(certificate)));
+                Some(acceptor)
+            }
+        };
+        let viewing = web::Data::new(Viewing {
+            admission: self.parts.admission.clone(),
+            trusted: self.parts.trusted.clone(),
+            backlog: self.parts.backlog,
+            public_url: config.public_url.clone(),
+            is_draining: {
+                let health = self.parts.health.clone();
+                Box::new(move || health.is_draining())
+            },
+        });
+        let parts = self.parts.clone();
+        let outbox_bytes = config.limits.outbox_bytes;
+        let options = Options { name: "http", workers, tls, connections_max: CONNECTIONS_MAX };
+        let server = server::serve(listener, options, move || {
+            let worker =
+                Worker::new(parts.registry.clone(), parts.clock.clone(), parts.metrics.clone(), outbox_bytes);
+            WebApp::new()
+                .app_data(viewing.clone())
+                .app_data(worker)
+                .app_data(web::Data::from(parts.clone()))
+                .configure(route::configure)
+                .configure(pages::configure)
+                .configure(health)
+        })?;
+        self.http.push(server.handle());
+        self.tasks.push(run(server));
+        Ok(())
+    }
+
+    fn serve_internal(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+        let parts = self.parts.clone();
+        let options = Options { name: "internal", workers: 1, tls: None, connections_max: CONNECTIONS_MAX };
+        let server = server::serve(listener, options, move || {
+            WebApp::new()
+                .app_data(web::Data::from(parts.clone()))
+                .configure(health)
+                .route("/metrics", web::get().to(metrics))
+        })?;
+        self.http.push(server.handle());
+        self.tasks.push(run(server));
+        Ok(())
+    }
+
+    /// Sends everybody away and ends; viewers are told, and come back to another node or after the restart.
+    pub async fn drain(self) {
+        self.parts.health.is_draining.store(true, Ordering::Relaxed);
+        tracing::info!(viewers = self.parts.metrics.viewers.get(), "draining");
+        let deadline = self.parts.clock.monotonic() + self.drain_timeout;
+        for stream in self.parts.registry.list() {
+            let order = Packet::Close { code: 4503, reason: "the server is shutting down".into() };
+            // Closed: nobody watches it.
+            let _ = stream.send(Command::Order(order)).await;
+        }
+        while self.parts.metrics.viewers.get() > 0 && self.parts.clock.monotonic() < deadline {
+            actix_rt::time::sleep(Duration::from_millis(50)).await;
+        }
+        for server in &self.http {
+            server.stop(false).await;
+        }
+        for task in &self.tasks {
+            task.abort();
+        }
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+        tracing::info!("stopped");
+    }
+}
+
+async fn assemble(config: &Config, arbiters: &[Arbiter]) -> anyhow::Result<Parts> {
+    let clock: Arc<dyn Clock> = Arc::new(System::new());
+    let metrics = Arc::new(Metrics::new());
+    let root = config.root_secret(random()?)?;
+    let secrets = Arc::new(Secrets::derive(root.reveal())?);
+    let store = open_store(&config.database.url).await?;
+    let threads = arbiters.iter().map(Arbiter::handle).collect();
+    let registry = Registry::new(threads, clock.clone(), metrics.clone());
+    let admission = Arc::new(Admission::new(store.clone(), secrets.clone(), clock.clone()));
+    let backlog = Bounds {
+        bytes: config.limits.backlog_bytes,
+        span_us: i64::from(config.limits.backlog_s) * 1_000_000,
+    };
+    let trusted = Trusted::new(config.trusted_proxies.iter().copied());
+    Ok(Parts { clock, metrics, store, secrets, registry, admission, health: Arc::default(), trusted, backlog })
+}
+
+/// Opens the configured database and brings it up to date.
+pub async fn open_store(url: &DatabaseUrl) -> anyhow::Result<Arc<dyn Store>> {
+    match url {
+        DatabaseUrl::Sqlite(path) => Ok(Arc::new(Sqlite::open(path).await?)),
+        DatabaseUrl::Postgres(url) => {
+            let store = Postgres::connect(url.reveal()).await?;
+            store.migrate().await?;
+            Ok(Arc::new(store))
+        }
+    }
+}
+
+fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into()).with_context(|| format!("can't listen on {address} (`{key}`)"))?;
+    socket.listen(server::BACKLOG.cast_signed()).with_context(|| format!("can't listen on {address} (`{key}`)"))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn run(server: actix_server::Server) -> JoinHandle<()> {
+    actix_rt::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "an HTTP server ended");
+        }
+    })
+}
+
+async fn keep_certificate(certificate: Arc<Reloading>) {
+    loop {
+        actix_rt::time::sleep(CERTIFICATE_EVERY).await;
+        match certificate.refresh() {
+            Ok(true) => tracing::info!("the certificate was replaced"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the new certificate can't be used, the old one stays"),
+        }
+    }
+}
+
+fn health(config: &mut web::ServiceConfig) {
+    config.route("/livez", web::get().to(HttpResponse::Ok)).route("/readyz", web::get().to(ready));
+}
+
+async fn ready(parts: web::Data<Parts>) -> HttpResponse {
+    let is_draining = parts.health.is_draining();
+    let sql = if parts.store.ping().await.is_ok() { "ok" } else { "away" };
+    parts.metrics.set_degraded("sql", sql != "ok");
+    let state = if is_draining { "draining" } else { "ready" };
+    let mut response = if is_draining { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
+    response.json(serde_json::json!({ "state": state, "sql": sql, "redis": "unused" }))
+}
+
+async fn metrics(parts: web::Data<Parts>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(parts.metrics.render())
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+    Ok(bytes)
+}

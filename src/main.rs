@@ -1,1 +1,5 @@
-fn main() {}
+//! `weir`: arguments in, exit code out.
+
+fn main() -> std::process::ExitCode {
+    weir::cli::main()
+}

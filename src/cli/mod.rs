@@ -1,1 +1,116 @@
-//!
+//! The command line.
+
+pub mod serve;
+
+use crate::config::{self, Config, LogFormat};
+use crate::telemetry;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Wrong usage, or a configuration that can't be used.
+const USAGE: u8 = 2;
+const FAILED: u8 = 1;
+
+/// Live video in by RTMP, out as fragmented MP4 over WebSocket, one frame at a time.
+#[derive(Parser)]
+#[command(name = "weir", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a node.
+    Serve(Where),
+    /// Prints the effective configuration, secrets masked.
+    Config(Where),
+}
+
+/// Where the configuration comes from; variables (WEIR_...) stand above the file, and --set above both.
+#[derive(Args)]
+struct Where {
+    /// A file in the form of weir.toml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting, for instance --set http.listen=127.0.0.1:8080.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    settings: Vec<(String, String)>,
+}
+
+impl Where {
+    fn load(&self) -> Result<Config, config::Error> {
+        Config::from_process(self.config.as_deref(), &self.settings)
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a setting has the form KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// What a command says when it can't go on: usage and configuration are told from failure.
+enum Failure {
+    Usage(String),
+    Failed(anyhow::Error),
+}
+
+impl From<config::Error> for Failure {
+    fn from(error: config::Error) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+pub fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(what)) => {
+            say_error(&what);
+            ExitCode::from(USAGE)
+        }
+        Err(Failure::Failed(error)) => {
+            say_error(&format!("{error:#}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(at) => {
+            let config = at.load()?;
+            start_logs(&config);
+            Ok(serve::run(&config)?)
+        }
+        Command::Config(at) => {
+            say(&at.load()?.show());
+            Ok(())
+        }
+    }
+}
+
+fn start_logs(config: &Config) {
+    telemetry::start_logs(match config.log.format {
+        LogFormat::Auto => None,
+        LogFormat::Text => Some(false),
+        LogFormat::Json => Some(true),
+    });
+}
+
+/// To standard output; a reader that has gone does not matter.
+fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn say_error(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "weir: {text}");
+}

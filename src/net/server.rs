@@ -17,7 +17,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// A client has this long to finish its TLS handshake, and again to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const BACKLOG: u32 = 4096;
+pub const BACKLOG: u32 = 4096;
 
 #[derive(Clone)]
 pub struct Options {

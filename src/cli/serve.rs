@@ -1,0 +1,27 @@
+//! `weir serve`: a node, until a signal ends it.
+
+use crate::app::Node;
+use crate::config::Config;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub fn run(config: &Config) -> anyhow::Result<()> {
+    actix::System::new().block_on(async {
+        let node = Node::start(config).await?;
+        let at = node.addresses;
+        tracing::info!(http = %at.http, rtmp = %at.rtmp, internal = %at.internal, "ready");
+        stopped().await?;
+        node.drain().await;
+        Ok(())
+    })
+}
+
+/// SIGTERM or SIGINT.
+pub async fn stopped() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
