@@ -1,0 +1,57 @@
+# Everything a person or CI runs. `make demo` shows live video; `make test` runs every test.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CARGO ?= cargo
+E2E := tests/e2e
+
+.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-rust test-player test-e2e bench fuzz clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: player ## build, then live video at a link (embedded database, nothing to install)
+	$(CARGO) run -- demo
+
+player: player-deps ## the viewers' page, built into player/dist
+	cd player && npm run --silent build
+
+player-deps: player/node_modules/.package-lock.json
+player/node_modules/.package-lock.json: player/package-lock.json
+	cd player && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+e2e-deps: $(E2E)/node_modules/.package-lock.json
+$(E2E)/node_modules/.package-lock.json: $(E2E)/package-lock.json
+	cd $(E2E) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test: test-needs test-rust test-player test-e2e ## install what the tests need, then run all of them
+
+test-needs: ## ffmpeg, PostgreSQL and browsers, as Debian packages
+	tests/needs.sh
+
+test-rust: player
+	$(CARGO) test
+
+test-player: player-deps
+	cd player && npm test
+
+test-e2e: player e2e-deps
+	$(CARGO) build
+	WEIR_BIN=$(CURDIR)/target/debug/weir node $(E2E)/run.mjs
+
+check: player-deps e2e-deps ## formatting, lints, documentation, types, licences
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --no-default-features --lib -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
+	cd player && npm run --silent types && npm run --silent lint
+	node tests/licences.mjs
+
+fmt: ## format everything
+	$(CARGO) fmt
+	cd player && npx biome format --write .
+
+clean: ## what was built
+	$(CARGO) clean
+	rm -rf player/dist player/node_modules $(E2E)/node_modules
