@@ -213,7 +213,7 @@ export class Engine {
         this.#handleInit(message.tracks);
         break;
       case 'live':
-        this.#playout?.handleLive();
+        this.#playout?.handleLive(message.edgeUs / 1e6);
         break;
       case 'gap':
         this.#playout?.handleGap(message.track, message.fromUs, message.toUs, message.frames);
@@ -263,7 +263,7 @@ export class Engine {
   }
 
   readonly #handlePause = (): void => {
-    if (this.#paused || this.#phase !== 'open') return;
+    if (this.#paused || this.#phase !== 'open' || this.#video.error) return; // browsers pause after an error
     this.#paused = true;
     this.#playout?.handlePause();
     this.#connection?.send({ type: 'pause' });

@@ -14,7 +14,7 @@ const BURST_MS = 400; // from the first chunk to `live`, for a server that does 
 const BACK_BUFFER_S = 8; // trimmed each second; 10 s is the limit
 const KEEP_BEHIND_S = 1;
 const TRIM_EVERY_MS = 1000;
-const STEP_BACK_S = 15; // a timeline that restarts further back than any burst reaches
+const STEP_BACK_S = 1; // a live edge this far before what came already is of another timeline
 const REBUILD_EVERY_MS = 5000;
 const REBUILD_TIMES = 3;
 const REBUILD_FORGET_MS = 60_000;
@@ -56,12 +56,13 @@ export class Playout {
   #holes: Range[] = [];
   #burstUntilMs: number | undefined;
   #live = false;
-  #checkStep = false;
+  #newestS = Number.NEGATIVE_INFINITY;
+  #edgeBeforeS = Number.NEGATIVE_INFINITY;
   #paused = false;
   #latencies: number[] = [];
   #trimmedAtMs = 0;
   #rebuiltAtMs = Number.NEGATIVE_INFINITY;
-  #rebuildTimer: ReturnType<typeof setTimeout> | undefined;
+  #rebuildAtMs: number | undefined;
 
   constructor(video: HTMLVideoElement, serverNowUs: () => number | undefined, events: PlayoutEvents) {
     this.#video = video;
@@ -74,12 +75,18 @@ export class Playout {
   handleBurst(): void {
     this.#live = false;
     this.#burstUntilMs = undefined;
-    this.#checkStep = true;
+    this.#edgeBeforeS = this.#newestS;
     this.#target.handleDiscontinuity();
   }
 
-  handleLive(): void {
+  /** The burst is over. A server that lost its timeline begins another, which the old source would not reach. */
+  handleLive(edgeS: number): void {
     this.#live = true;
+    const steppedBack = edgeS < this.#edgeBeforeS - STEP_BACK_S;
+    this.#edgeBeforeS = Number.NEGATIVE_INFINITY;
+    if (!steppedBack || !this.#sink) return;
+    this.#timeline.clear();
+    this.#openSink(true);
   }
 
   /** The person paused: nothing is handed to the browser until `handleResume`. */
@@ -130,10 +137,11 @@ export class Playout {
     if (track.kind === this.#leading) {
       this.#timeline.handleChunk(chunk, track.timescale);
       if (!this.#bursting(nowMs)) this.#target.handleArrival(nowMs, startS * 1000);
-      this.#handleStepBack(startS);
+      this.#newestS = startS;
     }
     this.#replay.handleChunk(track.kind, bytes, chunk.keyframe);
-    if (!this.#paused) this.#sink?.append(track.kind, bytes);
+    if (!this.#sink && track.kind === this.#leading && chunk.keyframe) this.#rebuild(nowMs);
+    else if (!this.#paused) this.#sink?.append(track.kind, bytes);
   }
 
   handleGap(trackId: number, fromUs: number, toUs: number, frames: number): void {
@@ -195,7 +203,12 @@ export class Playout {
   }
 
   get progressing(): boolean {
-    return this.#sync.joined && !this.#stuck && this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+    return (
+      this.#sink !== undefined &&
+      this.#sync.joined &&
+      !this.#stuck &&
+      this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA
+    );
   }
 
   get tracks(): readonly Track[] {
@@ -270,16 +283,6 @@ export class Playout {
     this.#target.handleStall(nowMs);
   }
 
-  /** A server that lost its timeline starts a new one; the old MediaSource would never get there. */
-  #handleStepBack(startS: number): void {
-    const check = this.#checkStep;
-    this.#checkStep = false;
-    if (!check || !this.#sync.joined || startS + STEP_BACK_S > this.#video.currentTime) return;
-    this.#timeline.clear();
-    this.#replay.clear();
-    this.#openSink(false);
-  }
-
   #seek(to: number, reason: SeekReason): void {
     if (reason !== 'join') this.seeks += 1;
     this.#deficit.reset();
@@ -320,30 +323,29 @@ export class Playout {
   }
 
   #closeSink(): void {
-    clearTimeout(this.#rebuildTimer);
+    this.#rebuildAtMs = undefined;
     this.#sink?.close();
     this.#sink = undefined;
   }
 
-  /** Once with the frames since the last keyframe, then, as these may be what is broken, without. */
+  /** Goes on at the next keyframe, as the frames since the last one may be what is broken. */
   #handleSinkError(detail: string): void {
-    const sinceMs = performance.now() - this.#rebuiltAtMs;
-    if (sinceMs > REBUILD_FORGET_MS) this.rebuilds = 0;
+    const nowMs = performance.now();
+    if (nowMs - this.#rebuiltAtMs > REBUILD_FORGET_MS) this.rebuilds = 0;
     this.#sink = undefined;
     if (this.rebuilds >= REBUILD_TIMES) {
       this.#events.onFailed(detail);
       return;
     }
     this.rebuilds += 1;
-    const replay = this.rebuilds === 1;
-    clearTimeout(this.#rebuildTimer);
-    this.#rebuildTimer = setTimeout(
-      () => {
-        this.#rebuiltAtMs = performance.now();
-        this.#openSink(replay);
-      },
-      Math.max(0, REBUILD_EVERY_MS - sinceMs),
-    );
+    this.#rebuildAtMs = Math.max(nowMs, this.#rebuiltAtMs + REBUILD_EVERY_MS);
+  }
+
+  /** Called with each keyframe: goes on here after an error. */
+  #rebuild(nowMs: number): void {
+    if (this.#rebuildAtMs === undefined || nowMs < this.#rebuildAtMs) return;
+    this.#rebuiltAtMs = nowMs;
+    this.#openSink(true);
   }
 }
 

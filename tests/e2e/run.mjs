@@ -132,8 +132,9 @@ async function main() {
   await access(binary);
   await mkdir(OUT, { recursive: true });
   const results = [];
-  const weir = await startWeir(binary);
+  let weir;
   try {
+    weir = await startWeir(binary);
     const stream = await weir.createStream('e2e');
     const expect = new Expectations();
     await checkRefusals(weir, stream, expect);
@@ -155,14 +156,17 @@ async function main() {
     results.push(false);
     console.log(`FAIL ${error.stack}`);
   }
-  const exit = await weir.stop();
-  const clean = exit.code === 0;
-  if (!clean) console.log(`FAIL the server ended with ${exit.signal ?? exit.code} after SIGTERM`);
-  results.push(clean);
+  if (weir) results.push(await stopped(weir));
   const failed = results.filter((ok) => !ok).length;
-  if (failed > 0) console.log(`the server's last lines:\n${weir.child.tail()}`);
+  if (failed > 0 && weir) console.log(`the server's last lines:\n${weir.child.tail()}`);
   console.log(`${results.length - failed} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;
+}
+
+async function stopped(weir) {
+  const { code, signal } = await weir.stop();
+  if (code !== 0) console.log(`FAIL the server ended with ${signal ?? code} after SIGTERM`);
+  return code === 0;
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => endAll().then(() => process.exit(130)));

@@ -79,6 +79,7 @@ class MockStream {
     const dts = Math.round((ORIGIN_S + dtsS + this.skewS) * track.timescale);
     const wallMs = this.startMs + at * 1000;
     const bytes = stamp(sample, track, dts, wallMs);
+    if (this.script.damage?.(sample, at)) bytes.fill(0x5a, bytes.indexOf('mdat') + 4);
     if (track.kind === 'video') {
       this.sentFrames.set(clip.first + Math.round(ptsS * clip.fps), wallMs);
       if (sample.key) this.backlog = [];
@@ -137,6 +138,13 @@ class MockStream {
       });
   }
 
+  /** As a server that restarted and lost its timeline: clients are dropped, times begin elsewhere. */
+  restart(skewS) {
+    this.skewS += skewS;
+    this.backlog = [];
+    this.drop();
+  }
+
   drop() {
     for (const viewer of this.viewers) viewer.terminate();
   }
@@ -150,7 +158,7 @@ class MockStream {
     if (state === 'live') {
       say(this.init());
       for (const bytes of this.backlog) socket.send(bytes);
-      say({ type: 'live', edge_us: Math.round((ORIGIN_S + this.now) * 1e6) });
+      say({ type: 'live', edge_us: Math.round((ORIGIN_S + this.skewS + this.now) * 1e6) });
     }
     this.viewers.add(socket);
     socket.on('close', () => this.viewers.delete(socket));

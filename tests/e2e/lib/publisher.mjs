@@ -4,7 +4,7 @@ import { clipInput, clipOutput } from './clip.mjs';
 import { Child } from './processes.mjs';
 
 const FRAME_LINE = /\bn:\s*(\d+)\s+pts:/;
-const NOISE = /showinfo|^frame=/;
+const NOISE = /showinfo|libx264|^frame=|^\s|^(Input|Output|Stream mapping)/;
 
 /** Returns the child; `sentFrames` maps frame numbers to wall clock in ms. */
 export function publish(rtmpUrl, { sentFrames, ...options }) {
