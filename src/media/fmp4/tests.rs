@@ -88,3 +88,95 @@ fn f20_what_can_not_be_bridged_is_refused() {
     assert!(bridge(&video[HEADROOM..HEADROOM + 100], 0).is_err());
     assert!(bridge(&[], 0).is_err());
 }
+
+mod init_segments {
+    use super::super::{guard, init};
+    use crate::media::fragment::{AUDIO_TRACK, VIDEO_TRACK};
+    use crate::media::frame::{AudioConfig, Codec, VideoConfig};
+    use crate::media::{aac, flac, mp3, opus};
+    use bytes::Bytes;
+    use mp4_atom::{Decode, Ftyp, Moov};
+
+    fn video(codec: Codec, record: &[u8]) -> VideoConfig {
+        VideoConfig {
+            codec,
+            codec_string: "x".into(),
+            width: 1280,
+            height: 720,
+            fps: None,
+            record: Bytes::copy_from_slice(record),
+        }
+    }
+
+    fn avc() -> VideoConfig {
+        video(Codec::Avc, &[1, 66, 0xc0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0xc0, 30, 1, 0, 2, 0x68, 0xce])
+    }
+
+    fn flac_header() -> Vec<u8> {
+        let mut header = b"fLaC\x80\0\0\x22\x10\0\x10\0\0\0\0\0\0\0\x0b\xb8\x02\xf0".to_vec();
+        header.resize(42, 0);
+        header
+    }
+
+    fn parse(mut segment: &[u8]) -> Moov {
+        guard::check(segment).unwrap();
+        Ftyp::decode(&mut segment).unwrap();
+        let moov = Moov::decode(&mut segment).unwrap();
+        assert!(segment.is_empty());
+        moov
+    }
+
+    #[test]
+    fn f1_nothing_says_how_long_it_lasts() {
+        let aac = aac::config(&Bytes::from_static(&[0x11, 0x90])).unwrap();
+        let init = init::make(Some(&avc()), Some(&aac)).unwrap();
+        for segment in init.tracks.iter().map(|track| &track.init).chain([&init.muxed]) {
+            let moov = parse(segment);
+            assert_eq!(moov.mvhd.duration, 0);
+            let mvex = moov.mvex.as_ref().unwrap();
+            assert!(mvex.mehd.is_none());
+            assert_eq!(mvex.trex.len(), moov.trak.len());
+            for trak in &moov.trak {
+                assert_eq!((trak.tkhd.duration, trak.mdia.mdhd.duration), (0, 0));
+                assert!(trak.edts.is_none(), "F13");
+            }
+        }
+    }
+
+    #[test]
+    fn f17_one_init_for_each_track_and_one_for_all() {
+        let aac = aac::config(&Bytes::from_static(&[0x11, 0x90])).unwrap();
+        let init = init::make(Some(&avc()), Some(&aac)).unwrap();
+        let ids = |segment: &[u8]| parse(segment).trak.iter().map(|t| t.tkhd.track_id).collect::<Vec<_>>();
+        assert_eq!(ids(&init.muxed), [VIDEO_TRACK, AUDIO_TRACK]);
+        assert_eq!(ids(&init.tracks[0].init), [VIDEO_TRACK]);
+        assert_eq!(ids(&init.tracks[1].init), [AUDIO_TRACK]);
+        assert_eq!(init.tracks[1].mime, "audio/mp4; codecs=\"mp4a.40.2\"");
+        assert_eq!((init.tracks[0].timescale, init.tracks[1].timescale), (90_000, 48_000));
+    }
+
+    #[test]
+    fn f15_f16_records_come_out_as_they_went_in() {
+        let hevc = [1, 1, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 93, 0xf0, 0, 0xfc, 0xfd, 0xf8, 0xf8, 0, 0, 0x0f, 1];
+        let hevc = [&hevc[..], &[0x80 | 33, 0, 1, 0, 3, 0x42, 1, 1]].concat();
+        let av1 = [0x81, 4, 0x0c, 0, 0x0a, 1, 0];
+        let vp9 = [1, 0, 0, 0, 0, 31, 0x82, 1, 1, 1, 0, 0];
+        for config in [avc(), video(Codec::Hevc, &hevc), video(Codec::Av1, &av1), video(Codec::Vp9, &vp9)] {
+            let init = init::make(Some(&config), None).unwrap();
+            let found = init.muxed.windows(config.record.len()).any(|bytes| bytes == config.record);
+            assert!(found, "{:?}", config.codec);
+        }
+        let head = b"OpusHead\x01\x02\x38\x01\x80\xbb\x00\x00\x00\x00\x00";
+        let configs: [AudioConfig; 3] = [
+            aac::config(&Bytes::from_static(&[0x2b, 0x11, 0x88, 0x00])).unwrap(),
+            opus::config(head).unwrap(),
+            flac::config(&flac_header()).unwrap(),
+        ];
+        for config in configs {
+            let init = init::make(None, Some(&config)).unwrap();
+            let found = init.muxed.windows(config.record.len()).any(|bytes| bytes == config.record);
+            assert!(found, "{:?}", config.codec);
+        }
+        assert!(init::make(None, Some(&mp3::config(&[0xff, 0xfb, 0x94, 0xc4]).unwrap())).is_ok());
+    }
+}

@@ -30,6 +30,8 @@ pub(super) struct Track {
     /// The count is ahead by more than allowed, and frames are left out until it is not.
     ahead: bool,
     last_arrival_us: i64,
+    /// It stopped, and there is no silence to put in its place: the next init goes without it.
+    lapsed: bool,
     silence_frames: u64,
 }
 
@@ -121,11 +123,15 @@ impl Track {
 
     /// Whether frames came that need a new init.
     pub(super) fn stale(&self) -> bool {
-        self.has_data && self.declared != self.newest
+        self.lapsed || (self.has_data && self.declared != self.newest)
     }
 
     pub(super) fn declare(&mut self) {
         if !self.stale() {
+            return;
+        }
+        if std::mem::take(&mut self.lapsed) {
+            (self.declared, self.has_data) = (None, false);
             return;
         }
         let Some(coder) = self.newest.clone() else { return };
@@ -145,6 +151,7 @@ impl Track {
         let mut placed = Placed { gap: None, silence: 0, duration: None };
         let Some(coder) = &self.declared else { return placed };
         self.last_arrival_us = now_unix_us;
+        self.lapsed = false;
         let samples = i64::from(coder.samples(data));
         let actual = ms_to_units(time_ms, self.timescale);
         let expected = match self.end {
@@ -206,6 +213,7 @@ impl Track {
         }
         let samples = i64::from(coder.silence_samples());
         let hole = ms_to_units(until_ms - SILENCE_LAG_MS, self.timescale) - end;
+        self.lapsed = samples == 0 && hole > 0;
         if samples == 0 || hole < samples {
             return 0;
         }
