@@ -84,11 +84,8 @@ impl Node {
         let http = bind(config.http.listen, "http.listen")?;
         let rtmp = bind(config.rtmp.listen, "rtmp.listen")?;
         let internal = bind(config.internal.listen, "internal.listen")?;
-        let addresses = Addresses {
-            http: http.local_addr()?,
-            rtmp: rtmp.local_addr()?,
-            internal: internal.local_addr()?,
-        };
+        let addresses =
+            Addresses { http: http.local_addr()?, rtmp: rtmp.local_addr()?, internal: internal.local_addr()? };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let ingest = (cores / 4).max(1);
         let arbiters: Vec<Arbiter> = (0..ingest).map(|_| Arbiter::new()).collect();
@@ -133,8 +130,7 @@ impl Node {
         let outbox_bytes = config.limits.outbox_bytes;
         let options = Options { name: "http", workers, tls, connections_max: CONNECTIONS_MAX };
         let server = server::serve(listener, options, move || {
-            let worker =
-                Worker::new(parts.registry.clone(), parts.clock.clone(), parts.metrics.clone(), outbox_bytes);
+            let worker = Worker::new(parts.registry.clone(), parts.clock.clone(), parts.metrics.clone(), outbox_bytes);
             WebApp::new()
                 .app_data(viewing.clone())
                 .app_data(worker)
@@ -197,10 +193,8 @@ async fn assemble(config: &Config, arbiters: &[Arbiter]) -> anyhow::Result<Parts
     let threads = arbiters.iter().map(Arbiter::handle).collect();
     let registry = Registry::new(threads, clock.clone(), metrics.clone());
     let admission = Arc::new(Admission::new(store.clone(), secrets.clone(), clock.clone()));
-    let backlog = Bounds {
-        bytes: config.limits.backlog_bytes,
-        span_us: i64::from(config.limits.backlog_s) * 1_000_000,
-    };
+    let backlog =
+        Bounds { bytes: config.limits.backlog_bytes, span_us: i64::from(config.limits.backlog_s) * 1_000_000 };
     let trusted = Trusted::new(config.trusted_proxies.iter().copied());
     Ok(Parts { clock, metrics, store, secrets, registry, admission, health: Arc::default(), trusted, backlog })
 }

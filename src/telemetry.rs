@@ -134,7 +134,8 @@ fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, 
 
 /// Sends logs to standard error: text on a terminal, JSON otherwise or where `is_json` says so.
 pub fn start_logs(is_json: Option<bool>) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,actix_server=warn"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,actix_server=warn"));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     if is_json.unwrap_or(!std::io::stderr().is_terminal()) {
         logs.json().flatten_event(true).init();

@@ -35,6 +35,9 @@ pub struct Stream {
     state: State,
     subscribers: Subscribers,
     ticks_empty: u32,
+    /// Among the live ones of the metric.
+    is_counted: bool,
+    times_behind: u64,
     /// Deregistered; what is still in the mailbox is turned away, then the actor stops.
     is_closing: bool,
 }
@@ -42,18 +45,36 @@ pub struct Stream {
 impl Stream {
     pub fn new(birth: Birth) -> Self {
         let state = State::new(birth.settings, birth.clock.unix_us());
-        Self { birth, state, subscribers: Subscribers::default(), ticks_empty: 0, is_closing: false }
+        Self {
+            birth,
+            state,
+            subscribers: Subscribers::default(),
+            ticks_empty: 0,
+            is_counted: false,
+            times_behind: 0,
+            is_closing: false,
+        }
     }
 
     fn deliver(&mut self, packets: &[Packet]) {
         let state = &self.state;
         self.subscribers.deliver(packets, || state.snapshot());
-        if packets.iter().any(|p| !matches!(p, Packet::Fragment(_))) {
+        let fragments = packets.iter().filter(|p| matches!(p, Packet::Fragment(_))).count();
+        self.birth.metrics.fragments.inc_by(fragments as u64);
+        if fragments < packets.len() {
             self.publish_status();
         }
     }
 
-    fn publish_status(&self) {
+    fn publish_status(&mut self) {
+        let metrics = &self.birth.metrics;
+        if self.state.has_publisher() != self.is_counted {
+            self.is_counted = !self.is_counted;
+            metrics.streams_live.inc_by(if self.is_counted { 1 } else { -1 });
+        }
+        let times_behind = self.subscribers.times_behind();
+        metrics.hubs_behind.inc_by(times_behind - self.times_behind);
+        self.times_behind = times_behind;
         self.birth.status.set(self.state.live(self.subscribers.viewers_count()));
     }
 
@@ -93,6 +114,7 @@ impl Actor for Stream {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         self.close();
+        self.birth.metrics.streams_live.dec_by(i64::from(self.is_counted));
         tracing::debug!(stream = %self.birth.id, "stream stops");
     }
 }

@@ -234,3 +234,7 @@ impl State {
         Some(Packet::Phase(phase))
     }
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;
