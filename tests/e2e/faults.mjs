@@ -32,13 +32,24 @@ const scenarios = {
       expect.that(Math.abs(all.latency_ms - all.player_latency_ms) < 80, 'stats.latency is off');
       expect.that(all.freeze_ms < 400, `frozen ${all.freeze_ms} ms`);
       expect.that(log.sockets.length === 1, `${log.sockets.length} sockets`);
-      expect.that(stream.received.some((message) => message.type === 'time'), 'no time message');
+      expect.that(
+        stream.received.some((message) => message.type === 'time'),
+        'no time message',
+      );
     },
   },
   bframes: { seconds: 7, latency: 750, script: (clip) => ({ clip: clip.bframes }) },
   silent: { seconds: 5, script: (clip) => ({ clip: clip.silent }) },
-  hole50: { seconds: 7, script: (clip) => ({ clip: clip.plain, events: [skew(4.015, 0.05)] }), check: frozenAtMost(550) },
-  hole300: { seconds: 7, script: (clip) => ({ clip: clip.plain, events: [skew(4.015, 0.3)] }), check: frozenAtMost(800) },
+  hole50: {
+    seconds: 7,
+    script: (clip) => ({ clip: clip.plain, events: [skew(4.015, 0.05)] }),
+    check: frozenAtMost(550),
+  },
+  hole300: {
+    seconds: 7,
+    script: (clip) => ({ clip: clip.plain, events: [skew(4.015, 0.3)] }),
+    check: frozenAtMost(800),
+  },
   stall: {
     seconds: 9,
     script: (clip) => ({ clip: clip.plain, holdFrom: 3, holdTo: 5 }),
@@ -79,7 +90,10 @@ const scenarios = {
   damaged: {
     seconds: 9,
     unreadable: 80,
-    script: (clip) => ({ clip: clip.plain, damage: (sample, at) => sample.kind === 'video' && at > 3 && at < 3.1 }),
+    script: (clip) => ({
+      clip: clip.plain,
+      damage: (sample, at) => sample.kind === 'video' && at > 3 && at < 3.1,
+    }),
     check: ({ expect, all, stats }) => {
       expect.that(stats.rebuilds <= 1, `${stats.rebuilds} rebuilds`);
       expect.that(all.freeze_ms < 3000, `frozen ${all.freeze_ms} ms`);
@@ -87,7 +101,10 @@ const scenarios = {
   },
   resolution: {
     seconds: 8,
-    script: (clip) => ({ clip: clip.plain, events: [{ at: 4, do: (stream) => stream.switchClip(clip.large) }] }),
+    script: (clip) => ({
+      clip: clip.plain,
+      events: [{ at: 4, do: (stream) => stream.switchClip(clip.large) }],
+    }),
     check: ({ expect, all, stats, log }) => {
       expect.that(stats.width === 1280, `picture is ${stats.width} wide`);
       expect.that(stats.rebuilds === 0, `${stats.rebuilds} rebuilds`);
@@ -112,7 +129,10 @@ const scenarios = {
     }),
     check: ({ expect, log, all }) => {
       expect.that(log.sockets.length === 1, `${log.sockets.length} sockets`);
-      expect.that(log.states.some(({ stream }) => stream === 'interrupted'), 'never said interrupted');
+      expect.that(
+        log.states.some(({ stream }) => stream === 'interrupted'),
+        'never said interrupted',
+      );
       expect.that(all.freeze_ms < 2700, `frozen ${all.freeze_ms} ms`);
     },
   },
@@ -132,7 +152,10 @@ const scenarios = {
       codec: { video: { codec: 'xvid.1', mime: 'video/mp4; codecs="xvid.1"' } },
     }),
     check: ({ expect, log, stream, text }) => {
-      expect.that(log.states.some(({ code }) => code === 'codec'), 'no codec error');
+      expect.that(
+        log.states.some(({ code }) => code === 'codec'),
+        'no codec error',
+      );
       expect.that(text.includes("isn't supported by this browser"), `the page says: ${text}`);
       const asked = stream.received.find((message) => message.type === 'tracks');
       expect.that(asked?.video === false && asked?.audio === true, `asked for ${JSON.stringify(asked)}`);
@@ -141,7 +164,10 @@ const scenarios = {
   },
   refused: {
     seconds: 1.5,
-    script: (clip) => ({ clip: clip.plain, refuse: { status: 401, title: 'invalid token', code: 'unauthorized' } }),
+    script: (clip) => ({
+      clip: clip.plain,
+      refuse: { status: 401, title: 'invalid token', code: 'unauthorized' },
+    }),
     check: ({ expect, text, state }) => {
       expect.that(state === 'failed', `state ${state}`);
       expect.that(text.includes('not valid'), `the page says: ${text}`);

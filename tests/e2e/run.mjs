@@ -40,11 +40,14 @@ async function checkRefusals(weir, stream, expect) {
   const without = await weir.ask(stream.playbackId);
   expect.that(without.status === 401, `GET /live without a token: ${without.status}, wanted 401`);
   const unknown = await weir.ask('no-such-stream', stream.token);
-  expect.that([401, 404].includes(unknown.status), `GET /live/no-such-stream: ${unknown.status}, wanted 401 or 404`);
+  expect.that(
+    [401, 404].includes(unknown.status),
+    `GET /live/no-such-stream: ${unknown.status}, wanted 401 or 404`,
+  );
 }
 
 /** Joins in mid-GOP, plays, loses the publisher, gets it back on the same socket. */
-async function watch(browser, weir, stream, live) {
+async function watch(browser, stream, live) {
   const expect = new Expectations();
   const page = await openPage(browser, stream.pageUrl);
   try {
@@ -64,7 +67,10 @@ async function watch(browser, weir, stream, live) {
       live.publisher = startPublisher(stream, live.sentFrames);
       const first = publishers * NUMBERS_APART;
       const frame = await awaitFrame(page, first, RETURN_MS);
-      expect.that(frame, `no picture of the restarted publisher (from number ${first}) within ${RETURN_MS} ms`);
+      expect.that(
+        frame,
+        `no picture of the restarted publisher (from number ${first}) within ${RETURN_MS} ms`,
+      );
       await sleep(3000);
       const seen = await look(page);
       const frames = seen.log.frames.filter((entry) => entry.frame === null || entry.frame >= first);
@@ -74,7 +80,9 @@ async function watch(browser, weir, stream, live) {
     const seen = await look(page);
     await page.screenshot(`${OUT}${browser.name}-end.png`);
     const verdict = expect.failed.length === 0 ? 'ok  ' : 'FAIL';
-    console.log(`${verdict} ${browser.name} ${JSON.stringify({ first_frame_ms: seen.stats?.firstFrameMs, steady, returned })}`);
+    console.log(
+      `${verdict} ${browser.name} ${JSON.stringify({ first_frame_ms: seen.stats?.firstFrameMs, steady, returned })}`,
+    );
     for (const message of expect.failed) console.log(`     - ${message}`);
     if (expect.failed.length > 0) console.log(`${account(seen, page.console)}\n${live.publisher.tail()}`);
   } finally {
@@ -101,7 +109,10 @@ function expectReturned(expect, figures, { state, log, stats }) {
   expect.that(state === 'playing', `state ${state} after the publisher came back`);
   expect.that(figures.unreadable === 0, `${figures.unreadable} pictures without a number after the return`);
   expect.that(figures.back.length === 0, `numbers went back after the return: ${figures.back.join(' ')}`);
-  expect.that(log.states.some(({ stream }) => stream === 'interrupted'), 'the page was never told "interrupted"');
+  expect.that(
+    log.states.some(({ stream }) => stream === 'interrupted'),
+    'the page was never told "interrupted"',
+  );
   expect.that(log.sockets.length === 1, `${log.sockets.length} sockets opened, wanted the same one to go on`);
   expect.that(stats.sockets === 1, `the engine counts ${stats.sockets} sockets`);
   expect.that(log.violations.length === 0, `policy violations: ${log.violations.join('; ')}`);
@@ -112,7 +123,9 @@ async function refusedPage(browser, weir, stream) {
   const expect = new Expectations();
   const page = await openPage(browser, `${weir.base}/watch/${stream.playbackId}#token=not.a.token`);
   try {
-    await until('the page to fail', 5000, async () => (await look(page)).state === 'failed').catch(() => undefined);
+    await until('the page to fail', 5000, async () => (await look(page)).state === 'failed').catch(
+      () => undefined,
+    );
     const seen = await look(page);
     await page.screenshot(`${OUT}${browser.name}-refused.png`);
     expect.that(seen.state === 'failed', `state ${seen.state} with a bad token`);
@@ -146,7 +159,7 @@ async function main() {
     for (const name of wantedBrowsers()) {
       const browser = await launch(name);
       try {
-        results.push(await watch(browser, weir, stream, live), await refusedPage(browser, weir, stream));
+        results.push(await watch(browser, stream, live), await refusedPage(browser, weir, stream));
       } finally {
         await browser.close();
       }

@@ -23,7 +23,8 @@ export const BROWSERS = ['chromium', 'firefox'];
 export function wantedBrowsers() {
   const wanted = (process.env.WEIR_E2E_BROWSERS ?? BROWSERS.join()).split(',').map((name) => name.trim());
   for (const name of wanted) {
-    if (!BROWSERS.includes(name)) throw new Error(`WEIR_E2E_BROWSERS: ${name} is none of ${BROWSERS.join(', ')}`);
+    if (!BROWSERS.includes(name))
+      throw new Error(`WEIR_E2E_BROWSERS: ${name} is none of ${BROWSERS.join(', ')}`);
   }
   return wanted;
 }

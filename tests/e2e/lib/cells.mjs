@@ -13,7 +13,8 @@ const MIN_CELL = 16;
 
 export function cellSize(width) {
   const size = Math.floor(width / CELLS / 2) * 2;
-  if (size < MIN_CELL) throw new Error(`a picture ${width} wide has no room for ${CELLS} cells of ${MIN_CELL}`);
+  if (size < MIN_CELL)
+    throw new Error(`a picture ${width} wide has no room for ${CELLS} cells of ${MIN_CELL}`);
   return size;
 }
 

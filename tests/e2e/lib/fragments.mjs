@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { clipInput } from './clip.mjs';
 
-const FLAGS = '+frag_every_frame+empty_moov+default_base_moof+separate_moof+skip_trailer+negative_cts_offsets';
+const FLAGS =
+  '+frag_every_frame+empty_moov+default_base_moof+separate_moof+skip_trailer+negative_cts_offsets';
 const NTP_TO_UNIX_S = 2_208_988_800;
 
 /** `{ fps, tracks: [{ kind, id, codec, mime, timescale, init, width?, height?, samples: [...] }] }` */
@@ -93,7 +94,8 @@ function isKeyframe(chunk) {
 }
 
 function codecOf(init, kind) {
-  if (kind === 'audio') return { codec: 'mp4a.40.2', mime: 'audio/mp4; codecs="mp4a.40.2"', sample_rate: 48000, channels: 2 };
+  if (kind === 'audio')
+    return { codec: 'mp4a.40.2', mime: 'audio/mp4; codecs="mp4a.40.2"', sample_rate: 48000, channels: 2 };
   const avcc = init.indexOf('avcC') + 4;
   const codec = `avc1.${init.toString('hex', avcc + 1, avcc + 4)}`;
   const entry = init.indexOf('avc1');

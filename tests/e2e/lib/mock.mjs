@@ -1,7 +1,7 @@
 // A stand-in for the server's viewer side that makes faults to order: each playback id is a script.
 
-import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { WebSocketServer } from 'ws';
 import { stamp } from './fragments.mjs';
@@ -105,8 +105,13 @@ class MockStream {
   init() {
     const tracks = this.clip.tracks
       .filter((track) => !this.hidden.has(track.kind))
-      .map(({ samples, init, ...track }) => ({ ...track, fps: this.clip.fps, init: init.toString('base64') }));
-    for (const track of tracks) if (this.script.codec?.[track.kind]) Object.assign(track, this.script.codec[track.kind]);
+      .map(({ samples, init, ...track }) => ({
+        ...track,
+        fps: this.clip.fps,
+        init: init.toString('base64'),
+      }));
+    for (const track of tracks)
+      if (this.script.codec?.[track.kind]) Object.assign(track, this.script.codec[track.kind]);
     return { type: 'init', epoch: String(this.epoch), tracks };
   }
 
@@ -154,7 +159,14 @@ class MockStream {
     this.start();
     const say = (message) => socket.send(JSON.stringify(message));
     const { state } = this;
-    say({ type: 'hello', session: `vs_${this.opened}`, stream: 'mock', state, server_time_us: Date.now() * 1000, target_ms: this.script.targetMs ?? 150 });
+    say({
+      type: 'hello',
+      session: `vs_${this.opened}`,
+      stream: 'mock',
+      state,
+      server_time_us: Date.now() * 1000,
+      target_ms: this.script.targetMs ?? 150,
+    });
     if (state === 'live') {
       say(this.init());
       for (const bytes of this.backlog) socket.send(bytes);
@@ -165,7 +177,8 @@ class MockStream {
     socket.on('message', (data) => {
       const message = JSON.parse(data);
       this.received.push(message);
-      if (message.type === 'time') say({ type: 'time', t0_us: message.t0_us, server_time_us: Date.now() * 1000 });
+      if (message.type === 'time')
+        say({ type: 'time', t0_us: message.t0_us, server_time_us: Date.now() * 1000 });
       if (message.type === 'pause') this.viewers.delete(socket);
       if (message.type === 'resume') {
         for (const bytes of this.backlog) socket.send(bytes);
@@ -179,7 +192,11 @@ class MockStream {
 export async function startMock({ dist, scripts }) {
   const streams = new Map(Object.entries(scripts).map(([id, script]) => [id, new MockStream(script)]));
   const http = createServer((request, response) => answer(request, response));
-  const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'weir.v1', perMessageDeflate: false });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    handleProtocols: () => 'weir.v1',
+    perMessageDeflate: false,
+  });
 
   const find = (url) => streams.get(decodeURIComponent(url.split('?')[0].replace(/^\/live\//, '')));
   const refusal = (stream) => (stream ? stream.script.refuse : { status: 404, title: 'no such stream' });
@@ -203,7 +220,9 @@ export async function startMock({ dist, scripts }) {
 
   function explain(stream, response) {
     const refuse = refusal(stream);
-    response.writeHead(refuse?.status ?? 200, { 'content-type': refuse ? 'application/problem+json' : 'application/json' });
+    response.writeHead(refuse?.status ?? 200, {
+      'content-type': refuse ? 'application/problem+json' : 'application/json',
+    });
     response.end(JSON.stringify(refuse ?? { state: stream.state, policy: 'public' }));
   }
 
@@ -211,7 +230,10 @@ export async function startMock({ dist, scripts }) {
     socket.setNoDelay(true);
     const stream = find(request.url);
     const refuse = refusal(stream);
-    if (refuse) return socket.end(`HTTP/1.1 ${refuse.status} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    if (refuse)
+      return socket.end(
+        `HTTP/1.1 ${refuse.status} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
+      );
     sockets.handleUpgrade(request, socket, head, (accepted) => stream.join(accepted));
   });
   await new Promise((resolve) => http.listen(0, '127.0.0.1', resolve));

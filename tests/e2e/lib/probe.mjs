@@ -16,11 +16,15 @@ function probe(bits, cells) {
       super(...args);
       const entry = { opened: Date.now() };
       log.sockets.push(entry);
-      this.addEventListener('close', (event) => Object.assign(entry, { closed: Date.now(), code: event.code }));
+      this.addEventListener('close', (event) =>
+        Object.assign(entry, { closed: Date.now(), code: event.code }),
+      );
     }
   };
   document.addEventListener('securitypolicyviolation', (event) => {
-    log.violations.push(`${event.violatedDirective}: ${event.blockedURI} (${event.sourceFile}:${event.lineNumber})`);
+    log.violations.push(
+      `${event.violatedDirective}: ${event.blockedURI} (${event.sourceFile}:${event.lineNumber})`,
+    );
   });
   window.addEventListener('error', (event) => log.errors.push(String(event.message)));
   window.addEventListener('unhandledrejection', (event) => log.errors.push(`rejected: ${event.reason}`));
@@ -38,7 +42,7 @@ function probe(bits, cells) {
     const found = [];
     for (let cell = 0; cell < cells; cell++) {
       let sum = 0;
-      for (let x = size / 4; x < (size * 3) / 4; x++) sum += row[(Math.floor(cell * size + x) * 4) + 1];
+      for (let x = size / 4; x < (size * 3) / 4; x++) sum += row[Math.floor(cell * size + x) * 4 + 1];
       const mean = sum / (size / 2);
       if (mean > 90 && mean < 165) return null;
       found.push(mean >= 165 ? 1 : 0);

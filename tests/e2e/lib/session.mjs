@@ -42,7 +42,8 @@ export function account({ log, stats, state, text }, consoleLines) {
   const start = log.states[0]?.t ?? 0;
   const lines = [`state ${state}; the page says: ${text.replace(/\s+/g, ' ').slice(0, 200)}`];
   lines.push(`stats ${JSON.stringify(stats)}`, `sockets ${JSON.stringify(log.sockets)}`);
-  for (const { t, kind, ...detail } of log.states) lines.push(`${t - start} ms ${kind} ${JSON.stringify(detail)}`);
+  for (const { t, kind, ...detail } of log.states)
+    lines.push(`${t - start} ms ${kind} ${JSON.stringify(detail)}`);
   for (const violation of log.violations) lines.push(`policy ${violation}`);
   for (const error of log.errors) lines.push(`error ${error}`);
   for (const line of consoleLines) lines.push(`console ${line}`);

@@ -57,7 +57,9 @@ class Weir {
     });
     const text = await answer.text();
     if (!wanted.includes(answer.status)) {
-      throw new Error(`${method} /api/v1${path} ${JSON.stringify(body)}: ${answer.status}, wanted ${wanted}: ${text}`);
+      throw new Error(
+        `${method} /api/v1${path} ${JSON.stringify(body)}: ${answer.status}, wanted ${wanted}: ${text}`,
+      );
     }
     return text ? JSON.parse(text) : undefined;
   }
@@ -66,9 +68,18 @@ class Weir {
   async createStream(name) {
     const tenant = await this.api('POST', '/tenants', { name: `tenant of ${name}` }, [200, 201]);
     const stream = await this.api('POST', '/streams', { tenant: tenant.id, name, policy: 'signed' }, [201]);
-    const made = await this.api('POST', `/streams/${stream.id}/tokens`, { sub: 'e2e', ttl_s: 600 }, [200, 201]);
+    const made = await this.api(
+      'POST',
+      `/streams/${stream.id}/tokens`,
+      { sub: 'e2e', ttl_s: 600 },
+      [200, 201],
+    );
     const key = stream.stream_key?.key;
-    for (const [field, value] of Object.entries({ playback_id: stream.playback_id, key, token: made.token })) {
+    for (const [field, value] of Object.entries({
+      playback_id: stream.playback_id,
+      key,
+      token: made.token,
+    })) {
       if (typeof value !== 'string') throw new Error(`no ${field} in ${JSON.stringify({ stream, made })}`);
     }
     return {
