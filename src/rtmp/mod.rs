@@ -11,6 +11,8 @@ mod flow;
 pub mod handshake;
 mod key;
 pub mod message;
+#[cfg(feature = "node")]
+pub mod server;
 pub mod session;
 pub mod status;
 pub mod url;

@@ -1,0 +1,233 @@
+//! The task of one publisher's connection.
+
+use super::admit::Rejection;
+use super::lease::Published;
+use super::wire::{Closed, Wire};
+use super::{Mode, Present, Server};
+use crate::media::flv::{Items, Parser};
+use crate::rtmp::session::{Event, PublishRequest};
+use crate::rtmp::status::Code;
+use crate::stream::publisher::EndReason;
+use std::net::{IpAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// For C0, C1 and C2.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// From there to `publish`, and from one publish to the next.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Broken tags that are let pass without a good one between them.
+const BROKEN_TAGS_MAX: u32 = 32;
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    #[error("all was said")]
+    Finished,
+    #[error("the handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())]
+    NoHandshake,
+    #[error("nothing was published for {} s", PUBLISH_TIMEOUT.as_secs())]
+    NoPublish,
+    #[error("too many connections from this address that publish nothing")]
+    Evicted,
+    #[error("{}", .0.description)]
+    Rejected(Rejection),
+    #[error("{0}")]
+    ByStream(EndReason),
+    #[error("{0}")]
+    Media(crate::media::Error),
+    #[error("the stream has stopped")]
+    NoStream,
+}
+
+impl End {
+    /// What the encoder is told, unless there is nobody to tell.
+    fn code(&self) -> Option<Code> {
+        Some(match self {
+            Self::Closed(Closed::ByPeer | Closed::Broken(_)) | Self::Finished => return None,
+            Self::Closed(Closed::Malformed(_)) | Self::NoHandshake | Self::NoPublish | Self::Evicted => {
+                Code::ConnectClosed
+            }
+            Self::Rejected(rejection) => rejection.code,
+            Self::ByStream(EndReason::Revoked) => Code::PublishBadName,
+            Self::ByStream(EndReason::Malformed | EndReason::Removed) | Self::Media(_) => Code::PublishDenied,
+            Self::ByStream(EndReason::Draining) => Code::ConnectClosed,
+            Self::ByStream(_) | Self::NoStream => Code::PublishReset,
+        })
+    }
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, address: IpAddr) {
+    let present = server.enter(address);
+    let id = present.id.0;
+    let wire = match Wire::new(stream, server.random.wrapping_add(id), server.parts.limits) {
+        Ok(wire) => wire,
+        Err(error) => return tracing::debug!(publisher = id, %address, %error, "a publisher's socket is gone"),
+    };
+    let mode = server.mode.subscribe();
+    let mut connection = Connection { server, present, wire, mode };
+    let end = connection.run().await;
+    tracing::debug!(publisher = id, %address, %end, "a publisher's connection ends");
+    if let Some(code) = end.code() {
+        connection.wire.session.end(code, &end.to_string());
+    }
+    connection.wire.close().await;
+}
+
+struct Connection {
+    server: Arc<Server>,
+    present: Present,
+    wire: Wire,
+    mode: watch::Receiver<Mode>,
+}
+
+impl Connection {
+    async fn run(&mut self) -> End {
+        loop {
+            let request = match self.next_publish().await {
+                Ok(request) => request,
+                Err(end) => return end,
+            };
+            if let Err(end) = self.publish(&request).await {
+                return end;
+            }
+        }
+    }
+
+    /// The connection may wait so long, and only so many of one address.
+    async fn next_publish(&mut self) -> Result<PublishRequest, End> {
+        let evicted = self.present.wait();
+        let mut mode = self.mode.clone();
+        let request = async {
+            let shaken = timeout(HANDSHAKE_TIMEOUT, self.shake_hands()).await;
+            shaken.unwrap_or(Err(End::NoHandshake))?;
+            timeout(PUBLISH_TIMEOUT, self.await_publish()).await.unwrap_or(Err(End::NoPublish))
+        };
+        tokio::select! {
+            request = request => request,
+            _ = evicted => Err(End::Evicted),
+            _ = mode.wait_for(|mode| *mode == Mode::Ended) => Err(End::ByStream(EndReason::Draining)),
+        }
+    }
+
+    async fn shake_hands(&mut self) -> Result<(), End> {
+        while !self.wire.session.is_handshake_done() {
+            self.wire.receive().await?;
+            self.wire.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn await_publish(&mut self) -> Result<PublishRequest, End> {
+        loop {
+            while let Some(event) = self.wire.session.poll_event() {
+                if let Event::Publish(request) = event {
+                    return Ok(request);
+                }
+            }
+            if self.wire.session.is_finished() {
+                return Err(End::Finished);
+            }
+            self.wire.receive().await?;
+            self.wire.flush().await?;
+        }
+    }
+
+    /// From the question to the end of the publish; `Ok` where the encoder ended it and keeps the connection.
+    async fn publish(&mut self, request: &PublishRequest) -> Result<(), End> {
+        let server = self.server.clone();
+        let (address, id) = (self.present.address, self.present.id.0);
+        let (mut published, found) = match server.admit(&self.present, &request.key).await {
+            Ok(admitted) => admitted,
+            Err(rejection) => {
+                let Rejection { label, description, .. } = rejection;
+                server.parts.metrics.publish_refused(label);
+                tracing::info!(publisher = id, %address, encoder = request.encoder, reason = description, "publish refused");
+                return Err(End::Rejected(rejection));
+            }
+        };
+        let stream = &found.stream.id;
+        tracing::info!(publisher = id, %address, %stream, encoder = request.encoder, key = %found.key, "publish begins");
+        self.wire.session.accept_publish();
+        self.present.wait_no_more();
+        let ended = self.relay(&mut published).await;
+        let reason = ended.as_ref().map_or_else(ToString::to_string, |()| "unpublished".to_owned());
+        tracing::info!(publisher = id, %address, %stream, reason, "publish ends");
+        published.unpublish().await;
+        ended
+    }
+
+    /// Media from the encoder to the stream, as fast as the stream takes it.
+    async fn relay(&mut self, published: &mut Published) -> Result<(), End> {
+        let mut media = Media { parser: Parser::new(), broken_tags: 0 };
+        self.mode.mark_changed();
+        loop {
+            while let Some(event) = self.wire.session.poll_event() {
+                let items = match event {
+                    Event::Video { timestamp_ms, payload } => media.parser.handle_video(timestamp_ms, payload),
+                    Event::Audio { timestamp_ms, payload } => media.parser.handle_audio(timestamp_ms, payload),
+                    Event::Unpublish => return Ok(()),
+                    Event::Metadata(_) | Event::Publish(_) => continue,
+                };
+                let now_us = self.server.parts.clock.unix_us();
+                for item in media.judge(items)? {
+                    published.push(item, now_us).await.map_err(|_| End::NoStream)?;
+                }
+            }
+            self.wire.flush().await?;
+            if self.wire.session.is_finished() {
+                return Err(End::Finished);
+            }
+            tokio::select! {
+                biased;
+                Some(reason) = published.ended.recv() => return Err(End::ByStream(reason)),
+                Ok(()) = self.mode.changed() => self.obey_mode()?,
+                received = self.wire.receive() => {
+                    self.server.parts.metrics.ingest_bytes.inc_by(received? as u64);
+                }
+            }
+        }
+    }
+
+    fn obey_mode(&mut self) -> Result<(), End> {
+        let mode = *self.mode.borrow_and_update();
+        match mode {
+            Mode::Running => {}
+            Mode::Draining => {
+                self.wire.session.request_reconnect("the server is shutting down");
+            }
+            Mode::Ended => return Err(End::ByStream(EndReason::Draining)),
+        }
+        Ok(())
+    }
+}
+
+struct Media {
+    parser: Parser,
+    broken_tags: u32,
+}
+
+impl Media {
+    /// A broken tag is left out; a codec that nobody can play, or nothing but broken tags, ends the publish.
+    fn judge(&mut self, items: Result<Items, crate::media::Error>) -> Result<Items, End> {
+        match items {
+            Ok(items) => {
+                self.broken_tags = 0;
+                Ok(items)
+            }
+            Err(error) if error.is_fatal() || self.broken_tags >= BROKEN_TAGS_MAX => Err(End::Media(error)),
+            Err(error) => {
+                if self.broken_tags == 0 {
+                    tracing::debug!(%error, "a tag is left out");
+                }
+                self.broken_tags += 1;
+                Ok(Items::default())
+            }
+        }
+    }
+}
