@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod publish;
 pub mod serve;
 
 use crate::config::{self, Config, LogFormat};
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Runs a node.
     Serve(Where),
+    /// Publishes an FLV or MP4 file in real time.
+    Publish(publish::Arguments),
     /// Prints the effective configuration, secrets masked.
     Config(Where),
 }
@@ -89,6 +92,10 @@ fn run(command: Command) -> Result<(), Failure> {
             start_logs(&config);
             Ok(serve::run(&config)?)
         }
+        Command::Publish(arguments) => publish::run(&arguments).map_err(|error| match error {
+            publish::Error::Url(_) => Failure::Usage(error.to_string()),
+            error => Failure::Failed(error.into()),
+        }),
         Command::Config(at) => {
             say(&at.load()?.show());
             Ok(())
