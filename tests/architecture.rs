@@ -32,6 +32,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("stream/", &["stream", "media", "id"]),
     ("stream/actor", &["stream", "media", "id", "clock", "telemetry"]),
     ("stream/registry", &["stream", "id", "clock", "telemetry"]),
+    ("stream/tally", &["telemetry"]),
     (
         "session/",
         &[
@@ -94,6 +95,7 @@ const SHELLS: &[&str] = &[
     "stream/actor",
     "stream/registry",
     "stream/mailbox",
+    "stream/tally",
     "session/reads",
     "session/mailbox",
     "session/hub",

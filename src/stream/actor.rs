@@ -8,6 +8,7 @@ use crate::stream::publisher::{EndReason, Refusal};
 use crate::stream::state::{Settings, State};
 use crate::stream::status::Status;
 use crate::stream::subscriber::Subscribers;
+use crate::stream::tally::Tally;
 use crate::telemetry::Metrics;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::sync::Arc;
@@ -35,46 +36,30 @@ pub struct Stream {
     state: State,
     subscribers: Subscribers,
     ticks_empty: u32,
-    /// Among the live ones of the metric.
-    is_counted: bool,
-    times_behind: u64,
+    tally: Tally,
     /// Deregistered; what is still in the mailbox is turned away, then the actor stops.
     is_closing: bool,
 }
 
 impl Stream {
     pub fn new(birth: Birth) -> Self {
+        let tally = Tally::new(birth.metrics.clone());
         let state = State::new(birth.settings, birth.clock.unix_us());
-        Self {
-            birth,
-            state,
-            subscribers: Subscribers::default(),
-            ticks_empty: 0,
-            is_counted: false,
-            times_behind: 0,
-            is_closing: false,
-        }
+        Self { birth, state, subscribers: Subscribers::default(), ticks_empty: 0, tally, is_closing: false }
     }
 
     fn deliver(&mut self, packets: &[Packet]) {
         let state = &self.state;
         self.subscribers.deliver(packets, || state.snapshot());
         let fragments = packets.iter().filter(|p| matches!(p, Packet::Fragment(_))).count();
-        self.birth.metrics.fragments.inc_by(fragments as u64);
+        self.tally.add_fragments(fragments);
         if fragments < packets.len() {
             self.publish_status();
         }
     }
 
     fn publish_status(&mut self) {
-        let metrics = &self.birth.metrics;
-        if self.state.has_publisher() != self.is_counted {
-            self.is_counted = !self.is_counted;
-            metrics.streams_live.inc_by(if self.is_counted { 1 } else { -1 });
-        }
-        let times_behind = self.subscribers.times_behind();
-        metrics.hubs_behind.inc_by(times_behind - self.times_behind);
-        self.times_behind = times_behind;
+        self.tally.update(self.state.has_publisher(), self.subscribers.times_behind());
         self.birth.status.set(self.state.live(self.subscribers.viewers_count()));
     }
 
@@ -114,7 +99,6 @@ impl Actor for Stream {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         self.close();
-        self.birth.metrics.streams_live.dec_by(i64::from(self.is_counted));
         tracing::debug!(stream = %self.birth.id, "stream stops");
     }
 }

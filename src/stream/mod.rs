@@ -16,5 +16,7 @@ pub mod actor;
 mod mailbox;
 #[cfg(feature = "node")]
 pub mod registry;
+#[cfg(feature = "node")]
+mod tally;
 
 pub use handle::Handle;
