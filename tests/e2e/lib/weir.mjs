@@ -15,7 +15,7 @@ export async function startWeir(binary) {
   const child = new Child('weir', binary, ['serve'], {
     cwd: folder,
     env: {
-      ...process.env,
+      ...withoutSettings(process.env),
       WEIR_HTTP_LISTEN: `127.0.0.1:${http}`,
       WEIR_RTMP_LISTEN: `127.0.0.1:${rtmp}`,
       WEIR_INTERNAL_LISTEN: `127.0.0.1:${internal}`,
@@ -23,6 +23,7 @@ export async function startWeir(binary) {
       WEIR_LOG_FORMAT: 'text',
       RUST_LOG: process.env.RUST_LOG ?? 'info',
       RUST_BACKTRACE: '1',
+      NO_COLOR: '1',
     },
   });
   const weir = new Weir({ child, folder, http, rtmp, internal, adminKey });
@@ -33,6 +34,11 @@ export async function startWeir(binary) {
     throw new Error(`${error.message}\n${child.tail()}`);
   }
   return weir;
+}
+
+/** The server refuses settings that it does not know, such as those of these tests. */
+function withoutSettings(env) {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('WEIR_')));
 }
 
 class Weir {
