@@ -2,11 +2,15 @@
 
 use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
+use crate::cluster::{LocalOwnership, Owner};
 use crate::config::{Config, DatabaseUrl};
+use crate::id::{KeyId, StreamId};
 use crate::net::client::Trusted;
 use crate::net::server::{self, Options};
 use crate::net::tls::Reloading;
 use crate::pages;
+use crate::rtmp::chunk;
+use crate::rtmp::server as rtmp;
 use crate::session::admission::Admission;
 use crate::session::route::{self, Viewing};
 use crate::session::worker::Worker;
@@ -16,10 +20,12 @@ use crate::stream::handle::Command;
 use crate::stream::packet::Packet;
 use crate::stream::registry::Registry;
 use crate::telemetry::Metrics;
+use crate::tenancy;
 use actix::Arbiter;
 use actix_server::ServerHandle;
 use actix_web::{App as WebApp, HttpResponse, web};
 use anyhow::{Context as _, bail};
+use async_trait::async_trait;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +34,8 @@ use tokio::task::JoinHandle;
 
 /// Certificates are looked at this often.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
+/// Publishers have this long to take in that they are ended.
+const PUBLISHERS_END: Duration = Duration::from_secs(2);
 /// HTTP connections of one worker at once; viewers' sockets leave the HTTP server.
 const CONNECTIONS_MAX: usize = 10_000;
 
@@ -69,6 +77,7 @@ pub struct Node {
     pub store: Arc<dyn Store>,
     pub secrets: Arc<Secrets>,
     parts: Arc<Parts>,
+    publishers: Arc<rtmp::Server>,
     http: Vec<ServerHandle>,
     tasks: Vec<JoinHandle<()>>,
     arbiters: Vec<Arbiter>,
@@ -95,7 +104,8 @@ impl Node {
             addresses,
             store: parts.store.clone(),
             secrets: parts.secrets.clone(),
-            parts: parts.clone(),
+            publishers: rtmp::Server::new(publishing(config, &parts)),
+            parts,
             http: Vec::new(),
             tasks: Vec::new(),
             arbiters,
@@ -103,6 +113,7 @@ impl Node {
         };
         node.serve_public(http, workers, config)?;
         node.serve_internal(internal)?;
+        node.serve_publishers(rtmp);
         Ok(node)
     }
 
@@ -158,11 +169,22 @@ impl Node {
         Ok(())
     }
 
+    fn serve_publishers(&mut self, listener: TcpListener) {
+        let threads = self.arbiters.iter().map(Arbiter::handle).collect();
+        let running = self.publishers.clone().run(listener, threads);
+        self.tasks.push(actix_rt::spawn(async move {
+            if let Err(error) = running.await {
+                tracing::error!(%error, "the RTMP server ended");
+            }
+        }));
+    }
+
     /// Sends everybody away and ends; viewers are told, and come back to another node or after the restart.
     pub async fn drain(self) {
         self.parts.health.is_draining.store(true, Ordering::Relaxed);
         tracing::info!(viewers = self.parts.metrics.viewers.get(), "draining");
         let deadline = self.parts.clock.monotonic() + self.drain_timeout;
+        self.publishers.drain();
         for stream in self.parts.registry.list() {
             let order = Packet::Close { code: 4503, reason: "the server is shutting down".into() };
             // Closed: nobody watches it.
@@ -171,6 +193,9 @@ impl Node {
         while self.parts.metrics.viewers.get() > 0 && self.parts.clock.monotonic() < deadline {
             actix_rt::time::sleep(Duration::from_millis(50)).await;
         }
+        self.publishers.end();
+        // Connections that don't end are cut with the process.
+        let _ = actix_rt::time::timeout(PUBLISHERS_END, self.publishers.wait_until_idle()).await;
         for server in &self.http {
             server.stop(false).await;
         }
@@ -197,6 +222,37 @@ async fn assemble(config: &Config, arbiters: &[Arbiter]) -> anyhow::Result<Parts
         Bounds { bytes: config.limits.backlog_bytes, span_us: i64::from(config.limits.backlog_s) * 1_000_000 };
     let trusted = Trusted::new(config.trusted_proxies.iter().copied());
     Ok(Parts { clock, metrics, store, secrets, registry, admission, health: Arc::default(), trusted, backlog })
+}
+
+fn publishing(config: &Config, parts: &Parts) -> rtmp::Parts {
+    let backlog = parts.backlog;
+    let admission = parts.admission.clone();
+    rtmp::Parts {
+        node: config.node.id.clone(),
+        store: parts.store.clone(),
+        ownership: Arc::new(LocalOwnership::new(parts.store.clone(), config.node.id.clone(), config.node.url.clone())),
+        inquiry: Arc::new(NoOtherNode),
+        registry: parts.registry.clone(),
+        secrets: parts.secrets.clone(),
+        clock: parts.clock.clone(),
+        metrics: parts.metrics.clone(),
+        limits: chunk::Limits::default(),
+        settings: Box::new(move |stored| tenancy::settings(stored, backlog)),
+        on_publish: Box::new(move |publish| {
+            let (admission, id) = (admission.clone(), publish.stream.playback_id.clone());
+            tokio::spawn(async move { admission.prime(&id).await });
+        }),
+    }
+}
+
+/// One node has nobody to ask.
+struct NoOtherNode;
+
+#[async_trait]
+impl rtmp::Inquiry for NoOtherNode {
+    async fn ask(&self, _: &Owner, _: &StreamId, _: &KeyId) -> rtmp::Answer {
+        rtmp::Answer::None
+    }
 }
 
 /// Opens the configured database and brings it up to date.
