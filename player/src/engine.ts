@@ -187,7 +187,7 @@ export class Engine {
         this.#update();
       },
       onMessage: (message: ServerMessage) => this.#handleMessage(message),
-      onChunk: (bytes: Uint8Array<ArrayBuffer>) => this.#handleChunk(bytes),
+      onChunk: (bytes: Uint8Array<ArrayBuffer>) => this.#readMedia(() => this.#playout?.handleChunk(bytes)),
       onLost: (error: ConnectionError, retryInMs: number) => {
         this.#phase = 'reconnecting';
         const message = `${error.message}; next try in ${Math.round(retryInMs)} ms`;
@@ -210,10 +210,10 @@ export class Engine {
         if (this.#paused) this.#connection?.send({ type: 'pause' });
         break;
       case 'init':
-        this.#handleInit(message.tracks);
+        this.#readMedia(() => this.#handleInit(message.tracks));
         break;
       case 'live':
-        this.#playout?.handleLive(message.edgeUs / 1e6);
+        this.#playout?.handleLive();
         break;
       case 'gap':
         this.#playout?.handleGap(message.track, message.fromUs, message.toUs, message.frames);
@@ -235,9 +235,10 @@ export class Engine {
     this.#events.emit('tracks', { tracks: playable, unsupported });
   }
 
-  #handleChunk(bytes: Uint8Array<ArrayBuffer>): void {
+  /** Media that can't be read is left out and told. */
+  #readMedia(read: () => void): void {
     try {
-      this.#playout?.handleChunk(bytes);
+      read();
     } catch (error) {
       if (!(error instanceof BoxError)) throw error;
       this.#events.emit('error', { code: 'malformed', fatal: false, message: error.message });

@@ -71,22 +71,16 @@ export class Playout {
     this.#frames = new FrameWatch(video, { onFrame: (timeS) => this.#handleFrame(timeS) });
   }
 
-  /** A new connection or a resumed one: a burst from a keyframe comes, until `handleLive`. */
+  /** A new connection: a burst from a keyframe comes, until `handleLive`. */
   handleBurst(): void {
-    this.#live = false;
-    this.#burstUntilMs = undefined;
-    this.#edgeBeforeS = this.#newestS;
-    this.#target.handleDiscontinuity();
+    this.#edgeBeforeS = Math.max(this.#edgeBeforeS, this.#newestS);
+    this.#newestS = Number.NEGATIVE_INFINITY;
+    this.#replay.clear();
+    this.#beginBurst();
   }
 
-  /** The burst is over. A server that lost its timeline begins another, which the old source would not reach. */
-  handleLive(edgeS: number): void {
+  handleLive(): void {
     this.#live = true;
-    const steppedBack = edgeS < this.#edgeBeforeS - STEP_BACK_S;
-    this.#edgeBeforeS = Number.NEGATIVE_INFINITY;
-    if (!steppedBack || !this.#sink) return;
-    this.#timeline.clear();
-    this.#openSink(true);
   }
 
   /** The person paused: nothing is handed to the browser until `handleResume`. */
@@ -99,7 +93,7 @@ export class Playout {
     this.#paused = false;
     this.#sync = SYNC_START;
     for (const { kind, bytes } of this.#replay.chunks) this.#sink?.append(kind, bytes);
-    this.handleBurst();
+    this.#beginBurst();
   }
 
   handleInit(all: readonly Track[]): void {
@@ -156,6 +150,7 @@ export class Playout {
   tick(nowMs: number): void {
     const video = this.#video;
     if (!this.#sink) return;
+    if (this.#newestS > Number.NEGATIVE_INFINITY && !this.#bursting(nowMs)) this.#handleStepBack();
     const input = {
       nowMs,
       currentTime: video.currentTime,
@@ -251,6 +246,21 @@ export class Playout {
 
   get #leading(): TrackKind {
     return this.#tracks.some((track) => track.kind === 'video') ? 'video' : 'audio';
+  }
+
+  #beginBurst(): void {
+    this.#live = false;
+    this.#burstUntilMs = undefined;
+    this.#target.handleDiscontinuity();
+  }
+
+  /** A server that lost its timeline begins another one, which the old source would not reach. */
+  #handleStepBack(): void {
+    const steppedBack = this.#newestS < this.#edgeBeforeS - STEP_BACK_S;
+    this.#edgeBeforeS = Number.NEGATIVE_INFINITY;
+    if (!steppedBack) return;
+    this.#timeline.clear();
+    this.#openSink(true);
   }
 
   #bursting(nowMs: number): boolean {
