@@ -1,1 +1,105 @@
-//!
+//! Administration over HTTP: one route table, one error -> problem+json map, one file per resource.
+
+mod api_keys;
+mod audit;
+mod caller;
+mod error;
+mod first_start;
+mod health;
+mod input;
+mod live;
+mod routes;
+mod show;
+mod signing_keys;
+mod stream_keys;
+mod streams;
+mod tenants;
+mod tokens;
+
+use crate::auth::secret::{Hash, Secrets};
+use crate::auth::tries::Tries;
+use crate::clock::Clock;
+use crate::cluster::{Bus, Message};
+use crate::config::Config;
+use crate::net::client::Trusted;
+use crate::store::Store;
+use crate::stream::registry::Registry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use error::Error;
+pub use first_start::first_key;
+pub use health::{Health, Phase, health};
+pub use routes::{BASE, ROUTES, Route, configure};
+pub use show::Links;
+
+/// Fills a slice from the system's random source.
+pub type Random = fn(&mut [u8]);
+
+/// What the handlers work with.
+pub struct State {
+    pub store: Arc<dyn Store>,
+    pub bus: Arc<dyn Bus>,
+    pub registry: Arc<Registry>,
+    pub secrets: Arc<Secrets>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Random,
+    pub trusted: Trusted,
+    node: String,
+    links: Links,
+    /// The configured administrator's key.
+    admin_key: Option<Hash>,
+    body_bytes_max: usize,
+    tries: Mutex<Tries>,
+}
+
+/// What the composition root hands over.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub bus: Arc<dyn Bus>,
+    pub registry: Arc<Registry>,
+    pub secrets: Arc<Secrets>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Random,
+    pub trusted: Trusted,
+}
+
+impl State {
+    pub fn new(parts: Parts, config: &Config) -> Self {
+        let Parts { store, bus, registry, secrets, clock, random, trusted } = parts;
+        Self {
+            admin_key: config.admin_key.as_ref().map(|key| secrets.hash(key.reveal())),
+            node: config.node.id.clone(),
+            links: Links::new(config.public_url.clone(), config.rtmp.listen.port()),
+            body_bytes_max: config.limits.api_body_bytes,
+            tries: Mutex::new(Tries::new(config.limits.failed_tries)),
+            store,
+            bus,
+            registry,
+            secrets,
+            clock,
+            random,
+            trusted,
+        }
+    }
+
+    fn now_us(&self) -> i64 {
+        self.clock.unix_us()
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        (self.random)(&mut bytes);
+        bytes
+    }
+
+    fn tries(&self) -> MutexGuard<'_, Tries> {
+        self.tries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells every node of a change that is stored; one that misses it reads it again in time.
+    async fn tell(&self, message: Message) {
+        if let Err(error) = self.bus.publish(message).await {
+            tracing::warn!(%error, "a change was stored but could not be told to all nodes");
+        }
+    }
+}

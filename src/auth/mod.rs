@@ -5,6 +5,7 @@
 pub mod key;
 pub mod secret;
 pub mod token;
+pub mod tries;
 
 /// Why a secret, a key or a signing key can't be used. No variant holds the secret itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,172 @@
+//! Who asks: the API key of a request, its role and its tenant, checked before the handler runs.
+
+use super::{Error, State};
+use crate::auth::key::ApiKey;
+use crate::id::TenantId;
+use crate::net::client::Client;
+use crate::store::{Entry, Outcome, Role};
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::middleware::Next;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _, web};
+use std::future::{Ready, ready};
+use std::net::IpAddr;
+
+/// The last use of a key is written at most this often.
+const TOUCH_EVERY_US: i64 = 60_000_000;
+
+/// What the audit calls one without a valid key.
+const NOBODY: &str = "unknown";
+
+/// What the audit calls the configured administrator's key, which has no row.
+const ADMIN: &str = "admin_key";
+
+/// One who may do what was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// The key's id.
+    pub(super) actor: String,
+    pub(super) role: Role,
+    /// None: the platform.
+    pub(super) tenant: Option<TenantId>,
+    pub(super) client: Client,
+}
+
+impl Caller {
+    pub(super) fn address(&self) -> IpAddr {
+        self.client.address
+    }
+
+    /// The tenant that a request is for: the key's own, or the one that a platform key names.
+    pub(super) fn tenant(&self, named: Option<&str>) -> Result<TenantId, Error> {
+        match (self.scope(named)?, named) {
+            (Some(tenant), _) => Ok(tenant),
+            (None, _) => {
+                Err(Error::invalid("tenant", "a platform key names the tenant", "the id of a tenant, `ten_...`"))
+            }
+        }
+    }
+
+    /// The same for a list, where a platform key may leave it out.
+    pub(super) fn scope(&self, named: Option<&str>) -> Result<Option<TenantId>, Error> {
+        let parse =
+            |text| TenantId::parse(text).map_err(|error| Error::invalid("tenant", error.to_string(), "`ten_...`"));
+        let named = named.map(parse).transpose()?;
+        match (&self.tenant, named) {
+            (Some(own), Some(named)) if *own != named => Err(Error::NotFound("tenant")),
+            (Some(own), _) => Ok(Some(own.clone())),
+            (None, named) => Ok(named),
+        }
+    }
+
+    /// Another tenant's things are not there.
+    pub(super) fn sees(&self, tenant: &TenantId) -> bool {
+        self.tenant.as_ref().is_none_or(|own| own == tenant)
+    }
+
+    pub(super) fn entry(&self, state: &State, tenant: Option<&TenantId>, action: &str, target: &str) -> Entry {
+        Entry {
+            at_us: state.now_us(),
+            tenant: tenant.cloned(),
+            actor: self.actor.clone(),
+            address: Some(self.address()),
+            action: action.to_owned(),
+            target: target.to_owned(),
+            outcome: Outcome::Done,
+            before: None,
+            after: None,
+        }
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        // Absent only where a route was mounted without the check.
+        ready(request.extensions().get::<Self>().cloned().ok_or(Error::Unauthorized))
+    }
+}
+
+/// Lets through who has at least the role that the route table asks for.
+pub(super) async fn check<B: MessageBody>(
+    needed: Role,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    match admit(needed, &request).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(next.call(request).await?.map_into_left_body())
+        }
+        // As a response and not as an error, so that it gets the headers that all answers have.
+        Err(error) => Ok(request.into_response(error.error_response()).map_into_right_body()),
+    }
+}
+
+async fn admit(needed: Role, request: &ServiceRequest) -> Result<Caller, Error> {
+    let state = request.app_data::<web::Data<State>>().ok_or(Error::Internal)?;
+    let client = Client::of(request.request(), &state.trusted);
+    let asked = format!("{} {}", request.method(), request.path());
+    let caller = match identify(state, request.request(), client.clone()).await {
+        Err(Error::Unauthorized) => {
+            audit_refusal(state, NOBODY, None, client.address, &asked).await;
+            return Err(Error::Unauthorized);
+        }
+        identified => identified?,
+    };
+    // Roles are declared from the highest to the lowest.
+    if caller.role > needed {
+        audit_refusal(state, &caller.actor, caller.tenant.as_ref(), client.address, &asked).await;
+        return Err(Error::Forbidden { needed });
+    }
+    Ok(caller)
+}
+
+async fn identify(state: &State, request: &HttpRequest, client: Client) -> Result<Caller, Error> {
+    let key = bearer(request).and_then(|key| ApiKey::parse(key).ok());
+    let key = key.ok_or(Error::Unauthorized)?;
+    let hash = state.secrets.hash(key.reveal());
+    if state.admin_key.as_ref() == Some(&hash) {
+        return Ok(Caller { actor: ADMIN.to_owned(), role: Role::Platform, tenant: None, client });
+    }
+    let (address, now) = (client.address, state.clock.monotonic());
+    let wait = state.tries().wait(address, &hash, now);
+    if let Some(wait) = wait {
+        return Err(Error::TooManyTries { wait });
+    }
+    let Some(found) = state.store.api_key_by_hash(&hash).await? else {
+        state.tries().handle_wrong(address, now);
+        return Err(Error::Unauthorized);
+    };
+    state.tries().handle_right(&hash, now);
+    let now_us = state.now_us();
+    if found.last_used_us.is_none_or(|at| now_us - at > TOUCH_EVERY_US) {
+        state.store.touch_api_key(&found.id, now_us).await?;
+    }
+    Ok(Caller { actor: found.id.to_string(), role: found.role, tenant: found.tenant, client })
+}
+
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let (scheme, key) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+async fn audit_refusal(state: &State, actor: &str, tenant: Option<&TenantId>, address: IpAddr, asked: &str) {
+    let entry = Entry {
+        at_us: state.now_us(),
+        tenant: tenant.cloned(),
+        actor: actor.to_owned(),
+        address: Some(address),
+        action: "access".to_owned(),
+        target: asked.chars().take(200).collect(),
+        outcome: Outcome::Refused,
+        before: None,
+        after: None,
+    };
+    if let Err(error) = state.store.record(entry).await {
+        tracing::warn!(%error, "a refused access could not be written to the audit");
+    }
+}

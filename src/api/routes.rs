@@ -1,0 +1,117 @@
+//! The one table of what the API answers, and who may ask it.
+
+use super::caller::check;
+use super::{Error, api_keys, audit, signing_keys, stream_keys, streams, tenants, tokens};
+use crate::store::Role;
+use actix_web::http::Method;
+use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::{HttpRequest, Resource, web};
+
+/// Where the API is.
+pub const BASE: &str = "/api/v1";
+
+pub struct Route {
+    pub method: Method,
+    /// Under [`BASE`].
+    pub path: &'static str,
+    /// The lowest role that may ask.
+    pub role: Role,
+    mount: fn() -> actix_web::Route,
+}
+
+macro_rules! table {
+    ($($method:ident $path:literal $role:ident $handler:path;)+) => {
+        &[$(Route {
+            method: Method::$method,
+            path: $path,
+            role: Role::$role,
+            mount: || web::method(Method::$method).to($handler),
+        }),+]
+    };
+}
+
+pub const ROUTES: &[Route] = table! {
+    GET    "/tenants"                       Reader   tenants::list;
+    POST   "/tenants"                       Platform tenants::create;
+    GET    "/tenants/{tenant}"              Reader   tenants::get;
+    PATCH  "/tenants/{tenant}"              Platform tenants::patch;
+    DELETE "/tenants/{tenant}"              Platform tenants::delete;
+    GET    "/streams"                       Reader   streams::list;
+    POST   "/streams"                       Operator streams::create;
+    GET    "/streams/{stream}"              Reader   streams::get;
+    PATCH  "/streams/{stream}"              Operator streams::patch;
+    DELETE "/streams/{stream}"              Operator streams::delete;
+    GET    "/streams/{stream}/keys"         Reader   stream_keys::list;
+    POST   "/streams/{stream}/keys"         Operator stream_keys::create;
+    DELETE "/streams/{stream}/keys/{key}"   Operator stream_keys::delete;
+    POST   "/streams/{stream}/tokens"       Operator tokens::create;
+    POST   "/streams/{stream}/disconnect"   Operator streams::disconnect;
+    GET    "/signing-keys"                  Reader   signing_keys::list;
+    POST   "/signing-keys"                  Owner    signing_keys::create;
+    DELETE "/signing-keys/{key}"            Owner    signing_keys::delete;
+    GET    "/api-keys"                      Owner    api_keys::list;
+    POST   "/api-keys"                      Owner    api_keys::create;
+    DELETE "/api-keys/{key}"                Owner    api_keys::delete;
+    GET    "/audit"                         Owner    audit::list;
+};
+
+/// Mounts `/api/v1`; the app's data must hold a [`super::State`].
+pub fn configure(config: &mut web::ServiceConfig) {
+    let headers = DefaultHeaders::new()
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("Cache-Control", "no-store"))
+        .add(("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
+        .add(("Referrer-Policy", "no-referrer"));
+    let mut scope = web::scope(BASE).wrap(headers).default_service(web::route().to(nothing_here));
+    for resource in resources() {
+        scope = scope.service(resource);
+    }
+    config.service(scope);
+}
+
+fn resources() -> Vec<Resource> {
+    let mut paths: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+    paths.dedup();
+    let resource = |path: &'static str| {
+        let routes = ROUTES.iter().filter(|route| route.path == path);
+        routes.fold(web::resource(path).default_service(web::route().to(other_method)), |resource, route| {
+            let role = route.role;
+            resource.route((route.mount)().wrap(from_fn(move |request, next| check(role, request, next))))
+        })
+    };
+    paths.into_iter().map(resource).collect()
+}
+
+async fn nothing_here() -> Result<(), Error> {
+    Err(Error::NotFound("address in this API"))
+}
+
+async fn other_method(request: HttpRequest) -> Result<(), Error> {
+    let pattern = request.match_pattern().unwrap_or_default();
+    let path = pattern.strip_prefix(BASE).unwrap_or(&pattern);
+    let allowed: Vec<&str> =
+        ROUTES.iter().filter(|route| route.path == path).map(|route| route.method.as_str()).collect();
+    Err(Error::Method { method: request.method().clone(), allowed: allowed.join(", ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_of_one_path_stand_together() {
+        let mut paths: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+        paths.dedup();
+        let count = paths.len();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!(paths.len(), count);
+    }
+
+    #[test]
+    fn who_may_only_read_changes_nothing() {
+        for route in ROUTES.iter().filter(|route| route.role == Role::Reader) {
+            assert_eq!(route.method, Method::GET, "{}", route.path);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+use super::caller::Caller;
+use super::input::{Body, Check, check};
+use super::show::time;
+use super::streams::find;
+use super::{Error, State};
+use crate::auth::secret::Secrets;
+use crate::auth::token::{self, Claims, Streams};
+use crate::store::{Material, SigningKey};
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+const TTL_S_DEFAULT: u32 = 3_600;
+const TTL_S_MAX: u32 = 30 * 86_400;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateToken {
+    sub: Option<String>,
+    #[serde(default = "ttl_s")]
+    ttl_s: u32,
+    /// The only address, origin, and number of sessions at once that it is good for.
+    ip: Option<IpAddr>,
+    origin: Option<String>,
+    max_sessions: Option<u32>,
+}
+
+fn ttl_s() -> u32 {
+    TTL_S_DEFAULT
+}
+
+impl Check for CreateToken {
+    fn check(&self) -> Result<(), Error> {
+        check((1..=TTL_S_MAX).contains(&self.ttl_s), "ttl_s", "1 to 2592000 seconds (30 days)")?;
+        let sub = self.sub.as_ref().is_none_or(|sub| (1..=256).contains(&sub.len()));
+        check(sub, "sub", "1 to 256 bytes")?;
+        self.origin.as_ref().map_or(Ok(()), |origin| super::input::check_origin("origin", origin))?;
+        check(self.max_sessions != Some(0), "max_sessions", "1 or more")
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct TokenCreated {
+    token: String,
+    expires_at: String,
+}
+
+pub(super) async fn create(
+    state: web::Data<State>,
+    caller: Caller,
+    id: web::Path<String>,
+    body: Body<CreateToken>,
+) -> Result<HttpResponse, Error> {
+    let stream = find(&state, &caller, &id).await?;
+    let keys = state.store.signing_keys(&stream.tenant).await?;
+    let CreateToken { sub, ttl_s, ip, origin, max_sessions } = body.0;
+    let issued_s = state.now_us() / 1_000_000;
+    let claims = Claims {
+        subject: sub,
+        streams: Streams::One(stream.playback_id.to_string()),
+        expires_s: issued_s + i64::from(ttl_s),
+        not_before_s: None,
+        issued_s: Some(issued_s),
+        id: None,
+        ip,
+        origin,
+        max_sessions,
+    };
+    let token = sign(&keys, &state.secrets, &claims)?;
+    let token = token.ok_or_else(|| Error::Conflict("no_signing_key", NO_SIGNING_KEY.to_owned()))?;
+    let mut entry = caller.entry(&state, Some(&stream.tenant), "token.create", stream.id.as_str());
+    entry.after = Some(serde_json::json!({ "sub": claims.subject, "ttl_s": ttl_s }));
+    state.store.record(entry).await?;
+    Ok(HttpResponse::Created().json(TokenCreated { token, expires_at: time(claims.expires_s * 1_000_000) }))
+}
+
+const NO_SIGNING_KEY: &str = "the tenant has no HS256 signing key of ours to sign with";
+
+/// With the newest key whose secret we hold.
+fn sign(keys: &[SigningKey], secrets: &Secrets, claims: &Claims) -> Result<Option<String>, Error> {
+    for key in keys {
+        if let Material::Sealed(sealed) = &key.material {
+            let secret = secrets.open(sealed, key.id.as_str())?;
+            return Ok(Some(token::issue(&key.kid, &secret, claims)?));
+        }
+    }
+    Ok(None)
+}
