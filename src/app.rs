@@ -1,9 +1,10 @@
 //! The composition root: chooses the parts, binds the ports, runs until told to stop.
 
+use crate::api::{self, Health, Phase};
 use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
-use crate::cluster::{LocalOwnership, Owner};
-use crate::config::{Config, DatabaseUrl};
+use crate::cluster::{Bus, Listener, LocalBus, LocalOwnership, Message, Owner};
+use crate::config::{Config, DatabaseUrl, write_private};
 use crate::id::{KeyId, StreamId};
 use crate::net::client::Trusted;
 use crate::net::server::{self, Options};
@@ -18,6 +19,7 @@ use crate::store::{Postgres, Sqlite, Store};
 use crate::stream::backlog::Bounds;
 use crate::stream::handle::Command;
 use crate::stream::packet::Packet;
+use crate::stream::publisher::EndReason;
 use crate::stream::registry::Registry;
 use crate::telemetry::Metrics;
 use crate::tenancy;
@@ -26,9 +28,9 @@ use actix_server::ServerHandle;
 use actix_web::{App as WebApp, HttpResponse, web};
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -56,19 +58,9 @@ struct Parts {
     registry: Arc<Registry>,
     admission: Arc<Admission>,
     health: Arc<Health>,
+    bus: Arc<dyn Bus>,
     trusted: Trusted,
     backlog: Bounds,
-}
-
-#[derive(Default)]
-pub struct Health {
-    is_draining: AtomicBool,
-}
-
-impl Health {
-    pub fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::Relaxed)
-    }
 }
 
 /// A node that runs.
@@ -99,6 +91,9 @@ impl Node {
         let ingest = (cores / 4).max(1);
         let arbiters: Vec<Arbiter> = (0..ingest).map(|_| Arbiter::new()).collect();
         let parts = Arc::new(assemble(config, &arbiters).await?);
+        first_start(config, &parts).await?;
+        let enforcer = Enforcer { registry: parts.registry.clone(), admission: parts.admission.clone() };
+        parts.bus.subscribe(Arc::new(enforcer));
         let workers = cores.saturating_sub(ingest).max(1);
         let mut node = Self {
             addresses,
@@ -114,6 +109,7 @@ impl Node {
         node.serve_public(http, workers, config)?;
         node.serve_internal(internal)?;
         node.serve_publishers(rtmp);
+        node.parts.health.enter(Phase::Ready);
         Ok(node)
     }
 
@@ -134,9 +130,11 @@ impl Node {
             public_url: config.public_url.clone(),
             is_draining: {
                 let health = self.parts.health.clone();
-                Box::new(move || health.is_draining())
+                Box::new(move || health.phase() == Phase::Draining)
             },
         });
+        let administration = web::Data::new(self.administration(config));
+        let health = web::Data::from(self.parts.health.clone());
         let parts = self.parts.clone();
         let outbox_bytes = config.limits.outbox_bytes;
         let options = Options { name: "http", workers, tls, connections_max: CONNECTIONS_MAX };
@@ -145,14 +143,31 @@ impl Node {
             WebApp::new()
                 .app_data(viewing.clone())
                 .app_data(worker)
-                .app_data(web::Data::from(parts.clone()))
+                .app_data(administration.clone())
+                .app_data(health.clone())
                 .configure(route::configure)
                 .configure(pages::configure)
-                .configure(health)
+                .configure(api::configure)
+                .configure(api::health)
         })?;
         self.http.push(server.handle());
         self.tasks.push(run(server));
         Ok(())
+    }
+
+    fn administration(&self, config: &Config) -> api::State {
+        let parts = api::Parts {
+            store: self.parts.store.clone(),
+            bus: self.parts.bus.clone(),
+            registry: self.parts.registry.clone(),
+            secrets: self.parts.secrets.clone(),
+            clock: self.parts.clock.clone(),
+            random: fill_random,
+            trusted: self.parts.trusted.clone(),
+        };
+        let mut config = config.clone();
+        config.rtmp.listen = self.addresses.rtmp;
+        api::State::new(parts, &config)
     }
 
     fn serve_internal(&mut self, listener: TcpListener) -> anyhow::Result<()> {
@@ -160,8 +175,9 @@ impl Node {
         let options = Options { name: "internal", workers: 1, tls: None, connections_max: CONNECTIONS_MAX };
         let server = server::serve(listener, options, move || {
             WebApp::new()
-                .app_data(web::Data::from(parts.clone()))
-                .configure(health)
+                .app_data(web::Data::from(parts.metrics.clone()))
+                .app_data(web::Data::from(parts.health.clone()))
+                .configure(api::health)
                 .route("/metrics", web::get().to(metrics))
         })?;
         self.http.push(server.handle());
@@ -181,7 +197,7 @@ impl Node {
 
     /// Sends everybody away and ends; viewers are told, and come back to another node or after the restart.
     pub async fn drain(self) {
-        self.parts.health.is_draining.store(true, Ordering::Relaxed);
+        self.parts.health.enter(Phase::Draining);
         tracing::info!(viewers = self.parts.metrics.viewers.get(), "draining");
         let deadline = self.parts.clock.monotonic() + self.drain_timeout;
         self.publishers.drain();
@@ -212,7 +228,7 @@ impl Node {
 async fn assemble(config: &Config, arbiters: &[Arbiter]) -> anyhow::Result<Parts> {
     let clock: Arc<dyn Clock> = Arc::new(System::new());
     let metrics = Arc::new(Metrics::new());
-    let root = config.root_secret(random()?)?;
+    let root = config.root_secret(random())?;
     let secrets = Arc::new(Secrets::derive(root.reveal())?);
     let store = open_store(&config.database.url).await?;
     let threads = arbiters.iter().map(Arbiter::handle).collect();
@@ -221,7 +237,9 @@ async fn assemble(config: &Config, arbiters: &[Arbiter]) -> anyhow::Result<Parts
     let backlog =
         Bounds { bytes: config.limits.backlog_bytes, span_us: i64::from(config.limits.backlog_s) * 1_000_000 };
     let trusted = Trusted::new(config.trusted_proxies.iter().copied());
-    Ok(Parts { clock, metrics, store, secrets, registry, admission, health: Arc::default(), trusted, backlog })
+    let health = Arc::new(Health::new(store.clone(), metrics.clone()));
+    let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
+    Ok(Parts { clock, metrics, store, secrets, registry, admission, health, bus, trusted, backlog })
 }
 
 fn publishing(config: &Config, parts: &Parts) -> rtmp::Parts {
@@ -295,27 +313,79 @@ async fn keep_certificate(certificate: Arc<Reloading>) {
     }
 }
 
-fn health(config: &mut web::ServiceConfig) {
-    config.route("/livez", web::get().to(HttpResponse::Ok)).route("/readyz", web::get().to(ready));
+async fn metrics(metrics: web::Data<Metrics>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(metrics.render())
 }
 
-async fn ready(parts: web::Data<Parts>) -> HttpResponse {
-    let is_draining = parts.health.is_draining();
-    let sql = if parts.store.ping().await.is_ok() { "ok" } else { "away" };
-    parts.metrics.set_degraded("sql", sql != "ok");
-    let state = if is_draining { "draining" } else { "ready" };
-    let mut response = if is_draining { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
-    response.json(serde_json::json!({ "state": state, "sql": sql, "redis": "unused" }))
+/// The platform's first key where none is configured: shown once, on standard output and in a private file.
+async fn first_start(config: &Config, parts: &Parts) -> anyhow::Result<()> {
+    if config.admin_key.is_some() {
+        return Ok(());
+    }
+    let made = api::first_key(parts.store.as_ref(), &parts.secrets, fill_random, parts.clock.unix_us()).await?;
+    let Some(key) = made else { return Ok(()) };
+    let text = format!("The platform's API key, shown this once: {}\n", key.reveal());
+    write_private(&config.data_dir.join("first-start"), &text)?;
+    std::io::stdout().write_all(text.as_bytes()).context("the first API key can't be shown")
 }
 
-async fn metrics(parts: web::Data<Parts>) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(parts.metrics.render())
+/// No key is made where the system gives no random bytes.
+fn fill_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the system gives random bytes");
 }
 
-fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
-    Ok(bytes)
+    fill_random(&mut bytes);
+    bytes
+}
+
+/// Makes a change take effect on what runs here.
+struct Enforcer {
+    registry: Arc<Registry>,
+    admission: Arc<Admission>,
+}
+
+impl Enforcer {
+    fn end_publisher(&self, stream: &StreamId, reason: EndReason, key: Option<KeyId>) {
+        self.tell(stream, Command::EndPublisher(reason, key, Box::new(|_| {})));
+    }
+
+    /// Waits for room without holding up the one who tells.
+    fn tell(&self, stream: &StreamId, command: Command) {
+        if let Some(handle) = self.registry.get(stream) {
+            // Closed: it has stopped already.
+            tokio::spawn(async move { handle.send(command).await });
+        }
+    }
+}
+
+impl Listener for Enforcer {
+    fn handle(&self, message: &Message) {
+        match message {
+            Message::StreamKeyRevoked { stream, key } => {
+                self.end_publisher(stream, EndReason::Revoked, Some(key.clone()));
+            }
+            Message::StreamDisconnected { stream } => self.end_publisher(stream, EndReason::Disconnected, None),
+            Message::StreamDeleted { stream } => {
+                self.admission.invalidate_all();
+                self.end_publisher(stream, EndReason::Removed, None);
+                let order = Packet::Close { code: 4410, reason: "the stream was deleted".into() };
+                self.tell(stream, Command::Order(order));
+            }
+            Message::SessionKicked { session } => {
+                for stream in self.registry.list() {
+                    let reason = "you were disconnected by the operator".to_owned();
+                    let order = Packet::Kick { session: session.clone(), code: 4410, reason };
+                    self.tell(stream.id(), Command::Order(order));
+                }
+            }
+            Message::StreamChanged { .. }
+            | Message::TenantChanged { .. }
+            | Message::TenantDeleted { .. }
+            | Message::SigningKeysChanged { .. }
+            | Message::Reread => self.admission.invalidate_all(),
+            Message::NodeDraining { .. } => {}
+        }
+    }
 }

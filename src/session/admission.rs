@@ -4,7 +4,7 @@
 use crate::auth::secret::Secrets;
 use crate::auth::token::{self, Claims, Refused, Request, VerifyingKey};
 use crate::clock::Clock;
-use crate::id::{PlaybackId, TenantId};
+use crate::id::PlaybackId;
 use crate::store::{Material, Play, Policy, SigningKey, Store};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,6 +57,13 @@ impl Denied {
 struct Entry {
     door: Arc<Door>,
     looked_up: Duration,
+    is_stale: bool,
+}
+
+impl Entry {
+    fn is_fresh(&self, now: Duration) -> bool {
+        !self.is_stale && now.saturating_sub(self.looked_up) < FRESH
+    }
 }
 
 #[derive(Default)]
@@ -85,7 +92,7 @@ impl Admission {
             if known.misses.get(id).is_some_and(|at| now.saturating_sub(*at) < FRESH) {
                 return Err(Denied::NoSuchStream);
             }
-            known.doors.get(id).map(|e| (e.door.clone(), now.saturating_sub(e.looked_up) < FRESH))
+            known.doors.get(id).map(|e| (e.door.clone(), e.is_fresh(now)))
         };
         if let Some((door, true)) = known {
             return Ok(door);
@@ -109,12 +116,10 @@ impl Admission {
         let _ = self.door(id).await;
     }
 
-    /// What is known of a tenant is looked up again at the next viewer.
-    pub fn invalidate(&self, tenant: &TenantId) {
+    /// What is known is looked up again at the next viewer.
+    pub fn invalidate_all(&self) {
         let mut known = self.lock();
-        for entry in known.doors.values_mut().filter(|e| e.door.play.tenant.id == *tenant) {
-            entry.looked_up = Duration::ZERO;
-        }
+        known.doors.values_mut().for_each(|entry| entry.is_stale = true);
         known.misses.clear();
     }
 
@@ -125,9 +130,9 @@ impl Admission {
         let mut known = self.lock();
         known.misses.remove(&id);
         if known.doors.len() >= ENTRIES_MAX {
-            known.doors.retain(|_, e| now.saturating_sub(e.looked_up) < FRESH);
+            known.doors.retain(|_, e| e.is_fresh(now));
         }
-        known.doors.insert(id, Entry { door: door.clone(), looked_up: now });
+        known.doors.insert(id, Entry { door: door.clone(), looked_up: now, is_stale: false });
         door
     }
 

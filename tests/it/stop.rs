@@ -1,0 +1,50 @@
+use crate::support::{Encoder, Seen, Viewer, Weir};
+use std::process::Command;
+
+#[actix_rt::test]
+async fn sigterm_tells_viewers_and_publishers_and_ends_with_0() {
+    let mut weir = Weir::start().await;
+    let stream = weir.public_stream().await;
+    let encoder = Encoder::start(&weir.rtmp_url(&stream.key)).await;
+    weir.until_state(&stream, "live").await;
+    let mut viewer = Viewer::connect(&weir, &stream, "weir.v1").await;
+    viewer.video(5).await;
+    weir.signal("TERM");
+    let seen = viewer.until(|s| matches!(s, Seen::Close(_))).await;
+    assert!(matches!(seen.last(), Some(Seen::Close(4503))));
+    let bye = seen.iter().find(|s| s.is("bye"));
+    assert!(matches!(bye, Some(Seen::Text(bye)) if bye["retry_after_ms"].as_u64().is_some_and(|ms| ms < 10_000)));
+    let ended = encoder.ended().await;
+    assert!(ended.contains("shutting down") || ended == "closed", "{ended}");
+    assert_eq!(weir.ended().await, Some(0));
+}
+
+fn serve(settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    let data = tempfile::TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.arg("serve").current_dir(data.path()).env_clear().envs(settings.iter().copied());
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_bad_setting_is_named_with_its_value_and_what_is_allowed() {
+    for (name, value, told) in [
+        ("WEIR_HTTP_LISTEN", "8080", ["WEIR_HTTP_LISTEN", "8080", "an address and a port"]),
+        ("WEIR_HTP_LISTEN", "127.0.0.1:0", ["WEIR_HTP_LISTEN", "unknown", "WEIR_HTTP_LISTEN"]),
+        ("WEIR_DRAIN_TIMEOUT", "soon", ["WEIR_DRAIN_TIMEOUT", "soon", "30s"]),
+    ] {
+        let (code, text) = serve(&[(name, value)]);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(told.iter().all(|t| text.contains(t)), "{text}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_said() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, text) = serve(&[("WEIR_HTTP_LISTEN", &address)]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains(&address) && text.contains("http.listen") && text.contains("in use"), "{text}");
+}

@@ -1,0 +1,203 @@
+//! A node of its own for each test, an encoder, viewers; all end with the test.
+
+mod boxes;
+mod encoder;
+mod viewer;
+
+pub use boxes::{Chunk, ftyp, parse_chunk};
+pub use encoder::Encoder;
+pub use viewer::{Seen, Viewer};
+
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub const ADMIN_KEY: &str = "wk_integration_tests_0123456789abcdef";
+
+/// What a condition may take at the most; nothing waits longer than it has to.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A running `weir serve`.
+pub struct Weir {
+    child: Child,
+    pub http: String,
+    pub rtmp: String,
+    pub internal: String,
+    /// Goes with the node.
+    _data: TempDir,
+    pub log: Arc<Mutex<String>>,
+    pub client: reqwest::Client,
+}
+
+#[derive(Debug, Clone)]
+pub struct Stream {
+    pub id: String,
+    pub playback_id: String,
+    pub key: String,
+}
+
+impl Weir {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let data = TempDir::new().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.arg("serve").current_dir(data.path()).env_clear().stderr(Stdio::piped()).stdout(Stdio::null());
+        command.env("WEIR_ADMIN_KEY", ADMIN_KEY).env("WEIR_LOG_FORMAT", "json").env("RUST_LOG", "debug");
+        for listener in ["WEIR_HTTP_LISTEN", "WEIR_RTMP_LISTEN", "WEIR_INTERNAL_LISTEN"] {
+            command.env(listener, "127.0.0.1:0");
+        }
+        command.envs(settings.iter().copied());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let ready = loop {
+            let mut line = String::new();
+            assert!(lines.read_line(&mut line).unwrap() > 0, "weir ended: {}", log.lock().unwrap());
+            log.lock().unwrap().push_str(&line);
+            let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+            if entry["message"] == "ready" {
+                break entry;
+            }
+        };
+        let rest = log.clone();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            while lines.read_line(&mut line).is_ok_and(|n| n > 0) {
+                rest.lock().unwrap().push_str(&line);
+                line.clear();
+            }
+        });
+        let at = |name: &str| ready[name].as_str().unwrap().to_owned();
+        let client = reqwest::Client::builder().timeout(DEADLINE).build().unwrap();
+        Self { child, http: at("http"), rtmp: at("rtmp"), internal: at("internal"), _data: data, log, client }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by the system's `kill`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// The exit code, once the process has ended by itself.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let child = &mut self.child;
+        until("weir to end", || child.try_wait().unwrap()).await.code()
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        let request = self.client.post(format!("http://{}/api/v1{path}", self.http)).bearer_auth(ADMIN_KEY);
+        let response = request.json(&body).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or_default())
+    }
+
+    pub async fn tenant(&self) -> String {
+        let (status, tenant) = self.post("/tenants", json!({ "name": "test" })).await;
+        assert_eq!(status, 201, "{tenant}");
+        tenant["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A stream of a new tenant.
+    pub async fn stream(&self, settings: Value) -> Stream {
+        let tenant = self.tenant().await;
+        self.stream_of(&tenant, settings).await
+    }
+
+    pub async fn stream_of(&self, tenant: &str, settings: Value) -> Stream {
+        let mut body = json!({ "tenant": tenant, "name": "test" });
+        body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let (status, made) = self.post("/streams", body).await;
+        assert_eq!(status, 201, "{made}");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Stream { id: text(&made["id"]), playback_id: text(&made["playback_id"]), key: text(&made["stream_key"]["key"]) }
+    }
+
+    pub async fn public_stream(&self) -> Stream {
+        self.stream(json!({ "policy": "public" })).await
+    }
+
+    pub async fn token(&self, stream: &Stream, ttl_s: u32) -> String {
+        let body = json!({ "sub": "ann", "ttl_s": ttl_s });
+        let (status, made) = self.post(&format!("/streams/{}/tokens", stream.id), body).await;
+        assert_eq!(status, 201, "{made}");
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    pub fn rtmp_url(&self, key: &str) -> String {
+        format!("rtmp://{}/live/{key}", self.rtmp)
+    }
+
+    pub fn live_url(&self, stream: &Stream) -> String {
+        format!("http://{}/live/{}", self.http, stream.playback_id)
+    }
+
+    pub async fn facts(&self, stream: &Stream) -> Value {
+        self.client.get(self.live_url(stream)).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Waits until the stream is in this state.
+    pub async fn until_state(&self, stream: &Stream, state: &str) {
+        let start = Instant::now();
+        loop {
+            let facts = self.facts(stream).await;
+            if facts["state"] == state {
+                return;
+            }
+            assert!(start.elapsed() < DEADLINE, "the stream is {facts}, not {state}; {}", self.tail());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The value of a metric, with its labels as they are written.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = self.client.get(format!("http://{}/metrics", self.internal)).send().await.unwrap();
+        let text = text.text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Resident memory.
+    pub fn memory_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
+    pub fn tail(&self) -> String {
+        let log = self.log.lock().unwrap();
+        let lines: Vec<_> = log.lines().rev().take(20).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Weir {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for a condition, looked at every few milliseconds.
+pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited too long for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
