@@ -33,6 +33,8 @@ pub enum Error {
     NotConnected,
     #[error("more than {0} bytes of media before the publish was accepted")]
     MediaTooEarly(usize),
+    #[error("PROXY protocol header: {0}")]
+    ProxyHeader(&'static str),
     #[error("address must look like rtmp://host[:port]/app/key: {0}")]
     Url(&'static str),
 }

@@ -8,10 +8,9 @@ use std::ops::RangeInclusive;
 pub const PACKET_BYTES: usize = 1536;
 /// What is answered to every version that is accepted, 5.2.2.
 const VERSION: u8 = 3;
-/// 0 to 2 are old products, above 31 is text; who asks for more than 3 is told 3.
-const VERSIONS: RangeInclusive<u8> = 3..=31;
-/// Not a version: how a TLS peer begins, who is refused rather than left waiting.
-const TLS_HELLO: u8 = 0x16;
+/// 6 to 9 are encrypted forms, whose clients go on in plain when told 3. What else there is, a TLS or a proxy's hello
+/// among it, is refused rather than left waiting.
+const VERSIONS: RangeInclusive<u8> = 3..=9;
 
 /// The server's side: takes C0, C1 and C2, gives S0, S1 and S2.
 #[derive(Debug)]
@@ -144,7 +143,7 @@ impl Client {
 
 fn check_version(byte: &[u8]) -> Result<(), Error> {
     match byte {
-        [version] if !VERSIONS.contains(version) || *version == TLS_HELLO => Err(Error::HandshakeVersion(*version)),
+        [version] if !VERSIONS.contains(version) => Err(Error::HandshakeVersion(*version)),
         _ => Ok(()),
     }
 }
@@ -216,14 +215,14 @@ mod tests {
 
     #[test]
     fn later_versions_are_answered_with_three_and_others_refused() {
-        for version in [3, 6, 31] {
+        for version in [3, 6, 9] {
             let mut bytes = c0_c1_c2();
             bytes[0] = version;
             let mut server = Server::new(0);
             server.handle_bytes(&mut &bytes[..]).unwrap();
             assert_eq!(server.poll_transmit().unwrap()[0], 3);
         }
-        for version in [0, 2, 32, b'G', TLS_HELLO] {
+        for version in [0, 2, 10, b'\r', 0x16, 32, b'G', b'P'] {
             let error = Server::new(0).handle_bytes(&mut &[version, 0, 0][..]).unwrap_err();
             assert_eq!(error, Error::HandshakeVersion(version));
             assert!(Client::new(0).handle_bytes(&mut &[version][..]).is_err());

@@ -11,6 +11,7 @@ mod flow;
 pub mod handshake;
 mod key;
 pub mod message;
+pub mod proxy;
 #[cfg(feature = "node")]
 pub mod server;
 pub mod session;

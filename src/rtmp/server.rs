@@ -37,6 +37,9 @@ use waiting::Waiting;
 /// Before the next try, where the system has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Tells proxies, which must say by the PROXY protocol whose a connection is, from others, who must not.
+pub type IsProxy = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
 /// What the server is put together from.
 pub struct Parts {
     /// This node's name in leases.
@@ -57,6 +60,7 @@ pub struct Parts {
 
 pub struct Server {
     parts: Parts,
+    is_proxy: IsProxy,
     tries: Mutex<Tries>,
     waiting: Mutex<Waiting<oneshot::Sender<Infallible>>>,
     publishers: Mutex<Publishers>,
@@ -77,8 +81,13 @@ enum Mode {
 
 impl Server {
     pub fn new(parts: Parts) -> Arc<Self> {
+        Self::behind(Box::new(|_| false), parts)
+    }
+
+    pub fn behind(is_proxy: IsProxy, parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             parts,
+            is_proxy,
             tries: Mutex::default(),
             waiting: Mutex::default(),
             publishers: Mutex::default(),

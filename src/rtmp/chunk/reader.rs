@@ -548,6 +548,15 @@ mod tests {
     }
 
     #[test]
+    fn chunk_stream_ids_are_told_apart_by_all_their_bytes() {
+        for (basic, id) in
+            [(&[0xc3][..], 3), (&[0xc0, 0], 64), (&[0xc0, 255], 319), (&[0xc1, 1, 2], 577), (&[0xc1, 255, 255], 65_599)]
+        {
+            assert_eq!(failure(basic), Error::NoEarlierHeader { id, format: 3 });
+        }
+    }
+
+    #[test]
     fn a_continuation_may_repeat_the_whole_header() {
         let body = payload(200);
         for header in [type_0(9, 200), type_1(0, 200), type_2(0)] {

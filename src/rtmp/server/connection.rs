@@ -5,6 +5,7 @@ use super::lease::Published;
 use super::wire::{Closed, Wire};
 use super::{Mode, Present, Server};
 use crate::media::flv::{Items, Parser};
+use crate::rtmp::proxy::Source;
 use crate::rtmp::session::{Event, PublishRequest};
 use crate::rtmp::status::Code;
 use crate::stream::publisher::EndReason;
@@ -61,14 +62,23 @@ impl End {
     }
 }
 
-/// Serves a connection to its end.
-pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, address: IpAddr) {
-    let present = server.enter(address);
+/// Serves a connection to its end; `peer` is who it comes from, which may be a proxy.
+pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, peer: IpAddr) {
+    let mut present = server.enter(peer);
     let id = present.id.0;
-    let wire = match Wire::new(stream, server.random.wrapping_add(id), server.parts.limits) {
+    let mut wire = match Wire::new(stream, server.random.wrapping_add(id), server.parts.limits) {
         Ok(wire) => wire,
-        Err(error) => return tracing::debug!(publisher = id, %address, %error, "a publisher's socket is gone"),
+        Err(error) => return tracing::debug!(publisher = id, %peer, %error, "a publisher's socket is gone"),
     };
+    if (server.is_proxy)(peer) {
+        match timeout(HANDSHAKE_TIMEOUT, wire.receive_source()).await {
+            Ok(Ok(Source::Client(client))) => present.address = client.to_canonical(),
+            Ok(Ok(Source::Proxy)) => {}
+            Ok(Err(error)) => return tracing::warn!(%peer, %error, "a proxy does not say whose a connection is"),
+            Err(_) => return tracing::warn!(%peer, "a proxy does not say whose a connection is"),
+        }
+    }
+    let address = present.address;
     let mode = server.mode.subscribe();
     let mut connection = Connection { server, present, wire, mode };
     let end = connection.run().await;
@@ -117,8 +127,8 @@ impl Connection {
 
     async fn shake_hands(&mut self) -> Result<(), End> {
         while !self.wire.session.is_handshake_done() {
-            self.wire.receive().await?;
             self.wire.flush().await?;
+            self.wire.receive().await?;
         }
         Ok(())
     }
@@ -133,8 +143,8 @@ impl Connection {
             if self.wire.session.is_finished() {
                 return Err(End::Finished);
             }
-            self.wire.receive().await?;
             self.wire.flush().await?;
+            self.wire.receive().await?;
         }
     }
 

@@ -103,7 +103,8 @@ impl Node {
         let registry = Registry::new(vec![Arbiter::current()], clock.clone(), metrics.clone());
         let accepted = Arc::new(AtomicUsize::new(0));
         let counting = accepted.clone();
-        let server = Server::new(Parts {
+        let is_proxy = |address| address == IpAddr::from([127, 0, 0, 2]);
+        let parts = Parts {
             node: "a".to_owned(),
             ownership: Arc::new(LocalOwnership::new(store.clone(), "a".to_owned(), "http://a".to_owned())),
             store,
@@ -117,7 +118,8 @@ impl Node {
             on_publish: Box::new(move |_| {
                 counting.fetch_add(1, Ordering::SeqCst);
             }),
-        });
+        };
+        let server = Server::behind(Box::new(is_proxy), parts);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         actix::spawn(server.clone().run(listener, vec![Arbiter::current()]));
@@ -331,6 +333,26 @@ async fn who_can_is_asked_to_reconnect_then_all_are_ended() {
     node.server.end();
     assert_eq!(encoder.refusal().await.0, "NetConnection.Connect.Closed");
     timeout(SOON, node.server.wait_until_idle()).await.unwrap();
+}
+
+#[actix::test]
+async fn a_trusted_proxy_must_say_whose_the_connection_is_and_others_must_not() {
+    let node = Node::start(SecondPublisher::Refuse).await;
+    let connect = async |from: [u8; 4]| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((from, 0))).unwrap();
+        let url = Url::parse(&format!("rtmp://h/live/{}", node.key)).unwrap();
+        Encoder { stream: socket.connect(node.address).await.unwrap(), client: Client::new(url, 1) }
+    };
+    let header = b"PROXY TCP4 192.0.2.1 192.0.2.2 5 1935\r\n";
+    let mut silent = connect([127, 0, 0, 2]).await;
+    assert_eq!(silent.event().await, None);
+    let mut other = connect([127, 0, 0, 3]).await;
+    other.stream.write_all(header).await.unwrap();
+    assert_eq!(other.event().await, None);
+    let mut proxied = connect([127, 0, 0, 2]).await;
+    proxied.stream.write_all(header).await.unwrap();
+    assert_eq!(proxied.event().await, Some(Event::Published));
 }
 
 #[actix::test]

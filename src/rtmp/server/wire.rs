@@ -1,5 +1,6 @@
 //! A socket and its session.
 
+use crate::rtmp::proxy::{self, Source};
 use crate::rtmp::session::Session;
 use crate::rtmp::{Error, chunk};
 use socket2::{SockRef, TcpKeepalive};
@@ -47,6 +48,27 @@ impl Wire {
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE))?;
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         Ok(Self { stream, session: Session::new(random, limits) })
+    }
+
+    /// Waits for the header that a proxy begins with.
+    pub(super) async fn receive_source(&mut self) -> Result<Source, Closed> {
+        let mut reader = proxy::Reader::default();
+        loop {
+            self.stream.readable().await?;
+            let received = SCRATCH.with_borrow_mut(|scratch| {
+                let bytes = self.stream.try_read(scratch)?;
+                let mut input = &scratch[..bytes];
+                let source = reader.handle_bytes(&mut input)?;
+                self.session.handle_bytes(input)?;
+                if bytes == 0 { Err(Closed::ByPeer) } else { Ok(source) }
+            });
+            match received {
+                Ok(Some(source)) => return Ok(source),
+                Ok(None) => {}
+                Err(Closed::Broken(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(closed) => return Err(closed),
+            }
+        }
     }
 
     /// Waits for bytes and gives them to the session; tells how many. Can be dropped at any await without a loss.
