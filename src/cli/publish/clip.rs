@@ -182,3 +182,134 @@ fn read_mp4(source: &mut dyn Source, play: &mut Play) -> Result<Played, Error> {
     }
     Ok(Played::ToTheEnd)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn flv(tags: &[(u8, u32, &[u8])]) -> Vec<u8> {
+        let mut file = b"FLV\x01\x05\0\0\0\x09\0\0\0\0".to_vec();
+        for (kind, timestamp_ms, body) in tags {
+            let [high, a, b, c] = timestamp_ms.to_be_bytes();
+            file.extend([*kind, 0, 0, body.len() as u8, a, b, c, high, 0, 0, 0]);
+            file.extend_from_slice(body);
+            file.extend((body.len() as u32 + 11).to_be_bytes());
+        }
+        file
+    }
+
+    fn read(file: Vec<u8>, repeat: Repeat, take: usize) -> (Vec<Tag>, Result<(), Error>) {
+        let (sender, mut receiver) = mpsc::channel(4);
+        let clip = Clip { source: Box::new(io::Cursor::new(file)) };
+        let reader = std::thread::spawn(move || clip.read(repeat, &sender));
+        let tags = std::iter::from_fn(|| receiver.blocking_recv()).take(take).collect();
+        drop(receiver);
+        (tags, reader.join().unwrap())
+    }
+
+    fn due_ms(tags: &[Tag]) -> Vec<u128> {
+        tags.iter().map(|tag| tag.at.as_millis()).collect()
+    }
+
+    #[test]
+    fn an_flv_file_starts_at_zero_wherever_its_clock_does() {
+        for start in [0, 5000, u32::MAX - 50] {
+            let file =
+                flv(&[(9, start, &[0x17, 0]), (8, start.wrapping_add(23), &[0xaf]), (9, start.wrapping_add(90), &[1])]);
+            let (tags, end) = read(file, Repeat::Once, 9);
+            assert_eq!(due_ms(&tags), [0, 23, 90], "{start}");
+            assert_eq!(tags[1].body, Body::Audio(Bytes::from_static(&[0xaf])));
+            assert!(end.is_ok());
+        }
+    }
+
+    #[test]
+    fn a_repeated_file_goes_on_where_it_ended() {
+        let file = flv(&[(9, 0, &[1]), (9, 40, &[2]), (8, 30, &[3]), (9, 80, &[4])]);
+        let (tags, end) = read(file, Repeat::Endless, 9);
+        assert_eq!(due_ms(&tags), [0, 40, 30, 80, 120, 160, 150, 200, 240]);
+        assert!(end.is_ok());
+    }
+
+    #[test]
+    fn metadata_is_read() {
+        let mut script = bytes::BytesMut::new();
+        let properties = vec![("width".to_owned(), Value::Number(320.0))];
+        amf0::encode(&"onMetaData".into(), &mut script);
+        amf0::encode(&Value::EcmaArray(properties.clone()), &mut script);
+        let (tags, _) = read(flv(&[(18, 0, &script)]), Repeat::Once, 9);
+        assert_eq!(tags, [Tag { at: Duration::ZERO, body: Body::Metadata(properties) }]);
+    }
+
+    #[test]
+    fn what_can_not_be_published_is_said() {
+        let error = |file: &[u8]| read(file.to_vec(), Repeat::Endless, 9).1.unwrap_err().to_string();
+        assert_eq!(error(b""), "it is neither FLV nor MP4");
+        assert_eq!(error(&[7; 100]), "it is neither FLV nor MP4");
+        assert_eq!(error(&flv(&[])), "there is nothing in it that can be published");
+        assert!(error(b"\0\0\0\x10ftypisom\0\0\0\0").starts_with("MP4: "));
+    }
+
+    /// Two video samples of 500 ms, and sound of 700 and 300 ms.
+    fn mp4() -> Vec<u8> {
+        let config = mp4::Mp4Config {
+            major_brand: "isom".parse().unwrap(),
+            minor_version: 0,
+            compatible_brands: vec![],
+            timescale: 1000,
+        };
+        let mut writer = mp4::Mp4Writer::write_start(io::Cursor::new(Vec::new()), &config).unwrap();
+        let video = mp4::AvcConfig {
+            width: 16,
+            height: 16,
+            seq_param_set: vec![0x67, 0x42, 0, 0x1e, 0xda],
+            pic_param_set: vec![0x68, 0xce],
+        };
+        let sound = mp4::AacConfig {
+            bitrate: 0,
+            profile: mp4::AudioObjectType::AacLowComplexity,
+            freq_index: mp4::SampleFreqIndex::Freq44100,
+            chan_conf: mp4::ChannelConfig::Stereo,
+        };
+        writer.add_track(&mp4::TrackConfig { timescale: 90_000, ..video.into() }).unwrap();
+        writer.add_track(&mp4::TrackConfig { timescale: 1000, ..sound.into() }).unwrap();
+        let sample = |start_time, duration, rendering_offset, is_sync, byte| mp4::Mp4Sample {
+            start_time,
+            duration,
+            rendering_offset,
+            is_sync,
+            bytes: Bytes::from(vec![byte; 6]),
+        };
+        writer.write_sample(1, &sample(0, 45_000, 9000, true, 1)).unwrap();
+        writer.write_sample(1, &sample(45_000, 45_000, 0, false, 2)).unwrap();
+        writer.write_sample(2, &sample(0, 700, 0, true, 3)).unwrap();
+        writer.write_sample(2, &sample(700, 300, 0, true, 4)).unwrap();
+        writer.write_end().unwrap();
+        writer.into_writer().into_inner()
+    }
+
+    #[test]
+    fn an_mp4_file_becomes_tags_in_order_of_time() {
+        let (tags, end) = read(mp4(), Repeat::Once, 99);
+        end.unwrap();
+        assert_eq!(due_ms(&tags), [0, 0, 0, 0, 500, 700]);
+        let video = |payload: &'static [u8]| Body::Video(Bytes::from_static(payload));
+        let sound = |payload: &'static [u8]| Body::Audio(Bytes::from_static(payload));
+        let header =
+            [0x17, 0, 0, 0, 0, 1, 0x42, 0, 0x1e, 0xff, 0xe1, 0, 5, 0x67, 0x42, 0, 0x1e, 0xda, 1, 0, 2, 0x68, 0xce];
+        let bodies: Vec<_> = tags.into_iter().map(|tag| tag.body).collect();
+        assert_eq!(bodies[0], Body::Video(Bytes::copy_from_slice(&header)));
+        assert_eq!(bodies[1], video(&[0x17, 1, 0, 0, 100, 1, 1, 1, 1, 1, 1]));
+        assert_eq!(bodies[2], sound(&[0xaf, 0, 0x12, 0x10]));
+        assert_eq!(bodies[3], sound(&[0xaf, 1, 3, 3, 3, 3, 3, 3]));
+        assert_eq!(bodies[4], video(&[0x27, 1, 0, 0, 0, 2, 2, 2, 2, 2, 2]));
+    }
+
+    #[test]
+    fn a_repeated_mp4_file_goes_on_where_it_ended() {
+        let (tags, _) = read(mp4(), Repeat::Endless, 8);
+        assert!(tags[6].at >= SECOND * 7 / 10 && tags[6].at <= SECOND, "{:?}", tags[6].at);
+    }
+}
