@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use keys::KEYS;
 
+pub use value::duration;
+
 /// Read where no other file is named, if it is there.
 const FILE: &str = "weir.toml";
 
@@ -259,21 +261,38 @@ impl Config {
 
     /// The root secret, made where there is none yet; `random` is used for that only.
     pub fn root_secret(&self, random: [u8; 32]) -> Result<Secret, Error> {
-        if let Some(secret) = &self.secret {
-            return Ok(secret.clone());
+        if let Some(secret) = self.known_root_secret()? {
+            return Ok(secret);
         }
-        let path = self.data_dir.join("secret");
         let made: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        if write_private(&path, &format!("{made}\n"))? {
+        if write_private(&self.secret_path(), &format!("{made}\n"))? {
             return Ok(Secret::new(&made));
         }
-        let text = std::fs::read_to_string(&path).map_err(|error| file_error(&path, &error))?;
+        // Another process made it meanwhile.
+        self.known_root_secret()?.ok_or_else(|| Error::File { path: self.secret_path(), what: "it is gone".to_owned() })
+    }
+
+    /// The root secret, if it was said or made.
+    pub fn known_root_secret(&self) -> Result<Option<Secret>, Error> {
+        if let Some(secret) = &self.secret {
+            return Ok(Some(secret.clone()));
+        }
+        let path = self.secret_path();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(file_error(&path, &error)),
+        };
         let secret = text.trim();
         if secret.chars().count() < keys::SECRET_CHARS_MIN {
             let what = format!("a root secret has at least {} characters", keys::SECRET_CHARS_MIN);
             return Err(Error::File { path, what });
         }
-        Ok(Secret::new(secret))
+        Ok(Some(Secret::new(secret)))
+    }
+
+    fn secret_path(&self) -> PathBuf {
+        self.data_dir.join("secret")
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use weir::clock::Manual;
 use weir::store::{Error, Memory, Postgres, Sqlite, Store};
 
+#[path = "store/commands.rs"]
+mod commands;
 #[path = "store/contract.rs"]
 mod contract;
 #[path = "support/postgres.rs"]

@@ -14,7 +14,7 @@ mod signing_keys;
 mod stream_keys;
 mod streams;
 mod tenants;
-mod tokens;
+pub mod tokens;
 
 use crate::auth::secret::{Hash, Secrets};
 use crate::auth::tries::Tries;

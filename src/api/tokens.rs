@@ -3,15 +3,16 @@ use super::input::{Body, Check, check};
 use super::show::time;
 use super::streams::find;
 use super::{Error, State};
-use crate::auth::secret::Secrets;
 use crate::auth::token::{self, Claims, Streams};
+use crate::auth::{self, secret::Secrets};
 use crate::store::{Material, SigningKey};
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 const TTL_S_DEFAULT: u32 = 3_600;
-const TTL_S_MAX: u32 = 30 * 86_400;
+/// A token can't be taken back, only the key that signed it.
+pub const TTL_S_MAX: u32 = 30 * 86_400;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,7 +78,7 @@ pub(super) async fn create(
 const NO_SIGNING_KEY: &str = "the tenant has no HS256 signing key of ours to sign with";
 
 /// With the newest key whose secret we hold.
-fn sign(keys: &[SigningKey], secrets: &Secrets, claims: &Claims) -> Result<Option<String>, Error> {
+pub fn sign(keys: &[SigningKey], secrets: &Secrets, claims: &Claims) -> Result<Option<String>, auth::Error> {
     for key in keys {
         if let Material::Sealed(sealed) = &key.material {
             let secret = secrets.open(sealed, key.id.as_str())?;

@@ -1,7 +1,9 @@
 //! The command line.
 
+pub mod migrate;
 pub mod publish;
 pub mod serve;
+pub mod token;
 
 use crate::config::{self, Config, LogFormat};
 use crate::telemetry;

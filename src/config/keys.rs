@@ -44,7 +44,8 @@ const ADDRESS: &str = "an address and a port, such as 0.0.0.0:8080 or [::]:8080"
 const BYTES: &str = "a number of bytes above 0, such as 262144, 256KiB or 32MiB";
 const DURATION: &str = "a time with its unit, such as 500ms, 30s or 5m";
 const FILE: &str = "the path of a PEM file";
-const SECRET: &str = "a text of 32 to 256 visible ASCII characters";
+const ROOT: &str = "a text of at least 32 characters";
+const ADMIN: &str = "a text of 32 to 256 ASCII characters without spaces";
 
 /// In the order in which they are shown; those without a section come first, as TOML wants it.
 pub(super) const KEYS: &[Key] = &[
@@ -57,16 +58,16 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "secret",
-        allowed: SECRET,
+        allowed: ROOT,
         secrecy: Secrecy::Secret,
-        set: |draft, text| put(&mut draft.config.secret, secret(text).map(Some)),
+        set: |draft, text| put(&mut draft.config.secret, root(text).map(Some)),
         get: |config| config.secret.as_ref().and_then(|_| string(MASK)),
     },
     Key {
         name: "admin_key",
-        allowed: SECRET,
+        allowed: ADMIN,
         secrecy: Secrecy::Secret,
-        set: |draft, text| put(&mut draft.config.admin_key, secret(text).map(Some)),
+        set: |draft, text| put(&mut draft.config.admin_key, bearer(text).map(Some)),
         get: |config| config.admin_key.as_ref().and_then(|_| string(MASK)),
     },
     Key {
@@ -249,7 +250,12 @@ fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| text.into())
 }
 
-fn secret(text: &str) -> Option<Secret> {
+fn root(text: &str) -> Option<Secret> {
+    (text.trim().chars().count() >= SECRET_CHARS_MIN).then(|| Secret::new(text.trim()))
+}
+
+/// It travels in a header.
+fn bearer(text: &str) -> Option<Secret> {
     let right = (SECRET_CHARS_MIN..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     right.then(|| Secret::new(text))
 }

@@ -28,7 +28,7 @@ fn text(value: &toml::Value) -> String {
 }
 
 /// `250ms`, `30s`, `5m`, `1h`, `2d`; a unit is needed.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let unit_ms = match unit {

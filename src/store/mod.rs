@@ -2,6 +2,7 @@
 //!
 //! One trait, three implementations under one contract suite (`tests/store.rs`).
 
+mod copy;
 mod memory;
 #[cfg(feature = "node")]
 mod postgres;
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use crate::auth::secret::Hash;
 use crate::id::{KeyId, PlaybackId, StreamId, TenantId};
 
+pub use copy::Source;
 pub use memory::Memory;
 #[cfg(feature = "node")]
 pub use postgres::Postgres;

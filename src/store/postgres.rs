@@ -23,6 +23,10 @@ const TAKE_FENCE: &str = "
     WHERE id = $1
     RETURNING fence_next, (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT - origin_us";
 
+/// Numbers go on after the highest that was copied.
+const AFTER_COPY: &str =
+    "SELECT setval(pg_get_serial_sequence('audit', 'seq'), (SELECT COALESCE(MAX(seq), 1) FROM audit))";
+
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
@@ -80,6 +84,11 @@ impl Postgres {
 
 fn query<'q>(statement: &'static str) -> sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments> {
     sqlx::query(statement)
+}
+
+/// A statement of names that are written in this crate.
+fn built<'q>(statement: String) -> sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments> {
+    sqlx::query(sqlx::AssertSqlSafe(statement))
 }
 
 async fn within_limit<T>(call: impl Future<Output = T>) -> Option<T> {

@@ -26,6 +26,9 @@ const TAKE_FENCE: &str = "
     WHERE id = $1
     RETURNING fence_next, CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000 - origin_us";
 
+/// Numbers go on after the highest there is.
+const AFTER_COPY: &str = "SELECT 1";
+
 /// How long a statement waits for another's lock on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(1_000);
 
@@ -107,6 +110,11 @@ fn lock(path: &Path) -> Result<File> {
 
 fn query<'q>(statement: &'static str) -> sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments> {
     sqlx::query(statement)
+}
+
+/// A statement of names that are written in this crate.
+fn built<'q>(statement: String) -> sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments> {
+    sqlx::query(sqlx::AssertSqlSafe(statement))
 }
 
 async fn within_limit<T>(call: impl Future<Output = T>) -> Option<T> {

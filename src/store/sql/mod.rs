@@ -2,6 +2,7 @@
 //! `Own`, `Db`, `Row` and `Cause` are, and the few statements in which the two differ.
 
 mod audit;
+mod copy;
 mod keys;
 mod rows;
 mod streams;
@@ -35,12 +36,14 @@ type Tried<T> = std::result::Result<T, Failed>;
 
 /// Runs one call of the contract: in time, or not at all.
 async fn run<T>(call: impl Future<Output = Tried<T>> + Send) -> Result<T> {
-    let failed = match within_limit(call).await {
-        Some(Ok(done)) => return Ok(done),
-        Some(Err(failed)) => failed,
-        None => return Err(Error::Unavailable("no answer in time".to_owned())),
-    };
-    Err(match failed {
+    match within_limit(call).await {
+        Some(tried) => told(tried),
+        None => Err(Error::Unavailable("no answer in time".to_owned())),
+    }
+}
+
+fn told<T>(tried: Tried<T>) -> Result<T> {
+    tried.map_err(|failed| match failed {
         Failed::Own(error) => error,
         Failed::Sql(cause) => match cause.as_database_error() {
             Some(error) if error.is_unique_violation() => Error::Conflict(Conflict::Exists),
