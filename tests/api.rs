@@ -1,5 +1,7 @@
 //! The administration API as programs use it.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
+
 #[path = "api/access.rs"]
 mod access;
 #[path = "api/errors.rs"]

@@ -1,5 +1,7 @@
 //! What every version of the cluster's traits promises.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

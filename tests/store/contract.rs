@@ -300,8 +300,8 @@ pub(super) async fn api_keys_are_found_by_their_hash(bench: &Bench) {
         assert_eq!(bench.store.api_key_by_hash(&key.hash).await.unwrap().as_ref(), Some(key));
     }
     assert_eq!(bench.store.api_key_by_hash(&records::hash(3)).await.unwrap(), None);
-    assert_eq!(bench.store.api_keys(None, &page(10)).await.unwrap(), [platform.clone()]);
-    assert_eq!(bench.store.api_keys(Some(&owner.id), &page(10)).await.unwrap(), [operator.clone()]);
+    assert_eq!(bench.store.api_keys(None, &page(10)).await.unwrap(), std::slice::from_ref(&platform));
+    assert_eq!(bench.store.api_keys(Some(&owner.id), &page(10)).await.unwrap(), std::slice::from_ref(&operator));
 
     let foreign = bench.store.delete_api_key(Some(&owner.id), &platform.id, records::entry()).await;
     assert_eq!(foreign, Err(Error::NotFound("API key")));

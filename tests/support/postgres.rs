@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use weir::clock::{Clock as _, System};
 
 /// It refuses to run as root, so that a test run by root needs another user for it.
 const USER: &str = "postgres";
@@ -51,14 +52,14 @@ impl Server {
     }
 
     fn wait_until_it_answers(&self, bin: &Path) {
-        let started = Instant::now();
+        let started = System::new();
         loop {
             let ready = Command::new(bin.join("pg_isready")).arg("-q").arg("-h").arg(&self.folder).status().unwrap();
             if ready.success() {
                 return;
             }
             let log = |name| std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
-            assert!(started.elapsed() < START_TIMEOUT, "no PostgreSQL: {} {}", log("init.log"), log("server.log"));
+            assert!(started.monotonic() < START_TIMEOUT, "no PostgreSQL: {} {}", log("init.log"), log("server.log"));
             std::thread::sleep(Duration::from_millis(50));
         }
     }
