@@ -1,8 +1,10 @@
 //! Files of real encoders through parser and fragmenter, compared frame by frame with what `ffprobe` says of the source.
 
-use mp4_atom::Decode;
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "says what was skipped, and the figures")]
+
+use mp4_atom::{Decode, DecodeMaybe};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use weir::media::flv;
 use weir::media::fragment::{Fragment, HEADROOM, Init, Output};
@@ -224,16 +226,31 @@ fn one_track_alone_and_uneven_frame_rates_keep_every_time() {
     generate_and_compare(&[("video", &video), ("audio", &audio), ("vfr", &vfr), ("mp3", &mono)]);
 }
 
+/// Sound stops after a second and the picture goes on: the silence in its place must decode without a complaint.
+#[test]
+fn f10_silence_of_every_layout_decodes() {
+    if !have_ffmpeg() {
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a temporary directory");
+    for layout in ["mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1"] {
+        let source = scratch.path().join("source.flv");
+        let sound = format!("-f lavfi -i anoisesrc=r=48000 -af atrim=0:1,aformat=channel_layouts={layout}");
+        ffmpeg(&format!("{} {sound} {X264} -bf 0 -c:a aac", picture(25)), &source);
+        let run = run(&source);
+        let muxed = scratch.path().join("muxed.mp4");
+        write_muxed(&run, &muxed);
+        let audio = sent(&run, Kind::Audio);
+        assert_contiguous(&audio);
+        assert!(audio.len() > 170, "{layout}: {} frames", audio.len());
+        assert_decodes(&muxed);
+    }
+}
+
 /// Files made elsewhere, with Enhanced RTMP tags that this `ffprobe` can't read: their own tags are the reference.
 #[test]
 fn files_of_other_encoders_come_out_whole() {
-    let corpus = std::env::var_os("WEIR_CORPUS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), std::path::PathBuf::from);
-    let folder = corpus.join("flv");
-    if !folder.is_dir() || !have_ffmpeg() {
-        eprintln!("skipped: no corpus at {}", folder.display());
-        return;
-    }
+    let Some(folder) = corpus("flv").filter(|_| have_ffmpeg()) else { return };
     let scratch = tempfile::tempdir().expect("a temporary directory");
     for (name, codec, size) in [
         ("avc_aac", "avc1.640033", (3840, 2160)),
@@ -259,6 +276,32 @@ fn files_of_other_encoders_come_out_whole() {
         assert_decodes(&muxed);
         println!("{name}: {} fragments, {:?} fps", run.fragments.len(), video.fps);
     }
+}
+
+/// Files that crashed other parsers are refused by the guard, or pass it and harm nothing behind it.
+#[test]
+fn known_bad_mp4_ends_without_a_panic() {
+    let Some(folder) = corpus("mp4-broken") else { return };
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let bytes = std::fs::read(entry.expect("a folder entry").path()).expect("a file");
+        let mut rest = &bytes[..];
+        if weir::media::fmp4::guard::check(rest).is_ok() {
+            while let Ok(Some(_)) = mp4_atom::Any::decode_maybe(&mut rest) {}
+        }
+        for end in (0..bytes.len()).step_by(97) {
+            let _ = weir::media::fmp4::guard::check(&bytes[..end]);
+        }
+    }
+}
+
+/// `WEIR_CORPUS`, or the folder beside the project.
+fn corpus(folder: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let folder = std::env::var_os("WEIR_CORPUS").map_or_else(beside, PathBuf::from).join(folder);
+    if !folder.is_dir() {
+        eprintln!("skipped: no corpus at {}", folder.display());
+    }
+    folder.is_dir().then_some(folder)
 }
 
 fn assert_decodes(file: &Path) {
