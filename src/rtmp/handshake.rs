@@ -186,6 +186,11 @@ mod tests {
         server.handle_bytes(&mut &c0_c1[..]).unwrap();
         let answer = server.poll_transmit().expect("s0, s1 and s2");
         assert_eq!((answer.len(), answer[0]), (3073, 3));
+        assert_eq!(
+            (&answer[1..9], &c0_c1[1..9]),
+            (&[0; 8][..], &[0; 8][..]),
+            "no time, and no version that has digests"
+        );
         assert_eq!(answer[1537..], c0_c1[1..], "S2 echoes C1");
         client.handle_bytes(&mut &answer[..]).unwrap();
         let mut c2 = client.poll_transmit().expect("c2").to_vec();

@@ -124,6 +124,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn every_chunk_of_a_message_repeats_its_extended_timestamp() {
+        let mut out = BytesMut::new();
+        let payload = Bytes::from(vec![7; 130]);
+        let message = Message { timestamp_ms: 0x0123_4567, kind: 9, stream_id: 1, payload };
+        Writer::default().write(6, &message, &mut out);
+        assert_eq!(out[..16], [6, 255, 255, 255, 0, 0, 130, 9, 1, 0, 0, 0, 1, 0x23, 0x45, 0x67]);
+        assert_eq!(out[16 + 128..], [0xc6, 1, 0x23, 0x45, 0x67, 7, 7]);
+    }
+
     fn message() -> impl Strategy<Value = (u32, Message)> {
         let time = prop_oneof![0..100_u32, EXTENDED - 3..=EXTENDED + 3, any::<u32>(), u32::MAX - 3..=u32::MAX,];
         let id = prop_oneof![3..8_u32, Just(63), Just(64), Just(319), Just(320), Just(65_599)];
