@@ -5,6 +5,7 @@ use super::publishers::{Claimable, Current};
 use super::tries::Verdict;
 use super::{Mode, Present, Server};
 use crate::auth::key::StreamKey;
+use crate::auth::secret::Hash;
 use crate::cluster::{self, Claim, Owner};
 use crate::id::{KeyId, StreamId};
 use crate::rtmp::StreamKeySecret;
@@ -57,12 +58,19 @@ pub(super) struct Rejection {
     pub(super) label: &'static str,
 }
 
+impl Rejection {
+    /// Somebody without the right key.
+    pub(super) fn is_of_key(&self) -> bool {
+        *self == WRONG_KEY || *self == TOO_MANY_TRIES
+    }
+}
+
 const fn rejection(code: Code, label: &'static str, description: &'static str) -> Rejection {
     Rejection { code, description, label }
 }
 
 const WRONG_KEY: Rejection = rejection(Code::PublishBadName, "wrong_key", "no stream has this stream key");
-const TOO_MANY_TRIES: Rejection =
+pub(super) const TOO_MANY_TRIES: Rejection =
     rejection(Code::PublishBadName, "too_many_tries", "too many wrong stream keys from this address, wait a minute");
 const BUSY: Rejection = rejection(Code::PublishBadName, "busy", "this stream is being published already");
 const STALE: Rejection = rejection(Code::PublishBadName, "busy", "this stream is being published by another node");
@@ -74,6 +82,11 @@ const NO_CLUSTER: Rejection =
     rejection(Code::PublishDenied, "cluster_unavailable", "the cluster does not answer, try again in a moment");
 
 impl Server {
+    /// A key that was made just now passes whatever its address did before.
+    pub fn expect_key(&self, hash: &Hash) {
+        self.tries().expect(*hash.as_bytes(), self.parts.clock.monotonic());
+    }
+
     pub(super) async fn admit(
         self: &Arc<Self>,
         present: &Present,

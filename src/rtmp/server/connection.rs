@@ -1,6 +1,6 @@
 //! The task of one publisher's connection.
 
-use super::admit::Rejection;
+use super::admit::{Rejection, TOO_MANY_TRIES};
 use super::lease::Published;
 use super::wire::{Closed, Wire};
 use super::{Mode, Present, Server};
@@ -155,9 +155,7 @@ impl Connection {
         let (mut published, found) = match server.admit(&self.present, &request.key).await {
             Ok(admitted) => admitted,
             Err(rejection) => {
-                let Rejection { label, description, .. } = rejection;
-                server.parts.metrics.publish_refused(label);
-                tracing::info!(publisher = id, %address, encoder = request.encoder, reason = description, "publish refused");
+                self.note_rejected(request, rejection);
                 return Err(End::Rejected(rejection));
             }
         };
@@ -170,6 +168,20 @@ impl Connection {
         tracing::info!(publisher = id, %address, %stream, reason, "publish ends");
         published.unpublish().await;
         ended
+    }
+
+    fn note_rejected(&self, request: &PublishRequest, rejection: Rejection) {
+        let (address, id, reason) = (self.present.address, self.present.id.0, rejection.description);
+        let metrics = &self.server.parts.metrics;
+        metrics.publish_refused(rejection.label);
+        if rejection.is_of_key() {
+            metrics.auth_failure(rejection.label);
+        }
+        if rejection == TOO_MANY_TRIES {
+            tracing::debug!(publisher = id, %address, reason, "publish refused");
+        } else {
+            tracing::info!(publisher = id, %address, encoder = request.encoder, reason, "publish refused");
+        }
     }
 
     /// Media from the encoder to the stream, as fast as the stream takes it.

@@ -71,6 +71,11 @@ impl Tries {
 
     pub(super) fn note_accepted(&mut self, address: IpAddr, key: Fingerprint, now: Duration) {
         self.note_unknown(address, now);
+        self.expect(key, now);
+    }
+
+    /// Counts a key as right from now on.
+    pub(super) fn expect(&mut self, key: Fingerprint, now: Duration) {
         if self.accepted.len() >= ACCEPTED_MAX {
             self.accepted.retain(|_, at| now.saturating_sub(*at) < ACCEPTED_FOR);
             if self.accepted.len() >= ACCEPTED_MAX {
@@ -164,7 +169,8 @@ mod tests {
         tries.note_accepted(from, [1; 32], Duration::ZERO);
         assert_eq!(tries.begin(from, &[1; 32], 86_399 * SECOND), Verdict::LookUp);
         assert_eq!(tries.begin(from, &[1; 32], 86_400 * SECOND), Verdict::Refuse);
-        tries.note_accepted(from, [1; 32], 86_400 * SECOND);
+        tries.expect([1; 32], 86_400 * SECOND);
+        assert_eq!(tries.begin(from, &[1; 32], 86_401 * SECOND), Verdict::LookUp);
         tries.note_failed(from, &[1; 32], 86_400 * SECOND);
         assert_eq!(tries.begin(from, &[1; 32], 86_400 * SECOND), Verdict::Refuse);
     }
