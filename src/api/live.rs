@@ -7,6 +7,9 @@ use serde::Serialize;
 /// Past this, a viewer waits noticeably for a picture, and encoders can do better.
 const GOP_SLOW_S: f64 = 4.0;
 
+/// Past this, players need a longer buffer for the later of the two.
+const SKEW_MS_MAX: i64 = 500;
+
 #[derive(Debug, Serialize)]
 pub(super) struct LiveView {
     /// `waiting`, `live`, `stalled`, `interrupted` or `ended`.
@@ -110,8 +113,72 @@ fn warnings(live: &Live) -> Vec<Warning> {
         Some(codec) if codec.starts_with("av01") => warn("codec", "AV1 does not play on every device".to_owned()),
         Some(_) => {}
     }
+    if live.facts.reordering {
+        warn("b_frames", "B frames delay the picture by 50 ms or more; encoders can leave them out".to_owned());
+    }
+    if let Some(skew_ms) = live.facts.skew_ms.filter(|skew_ms| skew_ms.abs() > SKEW_MS_MAX) {
+        warn("skew", format!("sound and picture arrive {} ms apart", skew_ms.abs()));
+    }
     if let Some(gop_s) = live.facts.gop_s.filter(|gop_s| *gop_s > GOP_SLOW_S) {
         warn("slow_start", format!("a keyframe each {gop_s:.1} s: viewers start slowly; 1 or 2 s are better"));
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::fragment::Track;
+    use crate::media::frame::Kind;
+    use crate::stream::status::Status;
+
+    fn track(kind: Kind, codec: &str) -> Track {
+        let is_video = kind == Kind::Video;
+        Track {
+            id: 1,
+            kind,
+            codec: codec.to_owned(),
+            mime: String::new(),
+            timescale: 90_000,
+            width: is_video.then_some(1280),
+            height: is_video.then_some(720),
+            fps: None,
+            sample_rate: (!is_video).then_some(48_000),
+            channels: (!is_video).then_some(2),
+            init: bytes::Bytes::new(),
+        }
+    }
+
+    fn live(tracks: Vec<Track>) -> Live {
+        let waiting = Status::new(1_800_000_000_000_000).get();
+        Live { phase: crate::stream::packet::Phase::Live, tracks, video_bps: 3_000_000, audio_bps: 128_000, ..waiting }
+    }
+
+    fn codes(live: &Live) -> Vec<&'static str> {
+        LiveView::of(live, "node-1").warnings.iter().map(|warning| warning.code).collect()
+    }
+
+    #[test]
+    fn a_healthy_stream_is_told_without_warnings() {
+        let live = live(vec![track(Kind::Video, "avc1.64001f"), track(Kind::Audio, "mp4a.40.2")]);
+        let view = LiveView::of(&live, "node-1");
+        assert_eq!((view.state, view.node.as_deref(), view.bitrate), ("live", Some("node-1"), 3_128_000));
+        assert_eq!(view.since.as_deref(), Some("2027-01-15T08:00:00Z"));
+        assert_eq!(view.video.map(|video| (video.width, video.height)), Some((Some(1280), Some(720))));
+        assert_eq!(view.audio.map(|audio| audio.codec), Some("mp4a.40.2".to_owned()));
+        assert_eq!(view.warnings, []);
+    }
+
+    #[test]
+    fn what_viewers_would_feel_is_warned_of() {
+        assert_eq!(codes(&live(vec![track(Kind::Video, "avc1.64001f")])), ["no_audio"]);
+        assert_eq!(codes(&live(vec![track(Kind::Audio, "opus")])), ["no_video"]);
+        let mut hard = live(vec![track(Kind::Video, "hvc1.1.6.L93.B0"), track(Kind::Audio, "mp4a.40.2")]);
+        hard.facts.reordering = true;
+        hard.facts.skew_ms = Some(-700);
+        hard.facts.gop_s = Some(10.0);
+        assert_eq!(codes(&hard), ["codec", "b_frames", "skew", "slow_start"]);
+        hard.phase = crate::stream::packet::Phase::Ended;
+        assert_eq!(codes(&hard), [""; 0], "nobody can mend it any more");
+    }
 }

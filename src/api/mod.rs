@@ -9,6 +9,7 @@ mod health;
 mod input;
 mod live;
 mod routes;
+mod sessions;
 mod show;
 mod signing_keys;
 mod stream_keys;

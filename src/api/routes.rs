@@ -1,7 +1,7 @@
 //! The one table of what the API answers, and who may ask it.
 
 use super::caller::check;
-use super::{Error, api_keys, audit, signing_keys, stream_keys, streams, tenants, tokens};
+use super::{Error, api_keys, audit, sessions, signing_keys, stream_keys, streams, tenants, tokens};
 use crate::store::Role;
 use actix_web::http::Method;
 use actix_web::middleware::{DefaultHeaders, from_fn};
@@ -46,6 +46,8 @@ pub const ROUTES: &[Route] = table! {
     DELETE "/streams/{stream}/keys/{key}"   Operator stream_keys::delete;
     POST   "/streams/{stream}/tokens"       Operator tokens::create;
     POST   "/streams/{stream}/disconnect"   Operator streams::disconnect;
+    GET    "/sessions"                      Reader   sessions::list;
+    DELETE "/sessions/{session}"            Operator sessions::kick;
     GET    "/signing-keys"                  Reader   signing_keys::list;
     POST   "/signing-keys"                  Owner    signing_keys::create;
     DELETE "/signing-keys/{key}"            Owner    signing_keys::delete;

@@ -13,7 +13,12 @@ const ROLES: [Role; 4] = [Role::Platform, Role::Owner, Role::Operator, Role::Rea
 /// The route's address with ids in place of names.
 fn address(route: &Route, tenant: &str, stream: &str) -> String {
     let key = "key_00000000000000000000000000";
-    route.path.replace("{tenant}", tenant).replace("{stream}", stream).replace("{key}", key)
+    route
+        .path
+        .replace("{tenant}", tenant)
+        .replace("{stream}", stream)
+        .replace("{key}", key)
+        .replace("{session}", "ses_0")
 }
 
 #[actix_web::test]

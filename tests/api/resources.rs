@@ -4,8 +4,13 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use weir::auth::token::{Request, VerifyingKey, verify};
 use weir::cluster::Message;
-use weir::id::{KeyId, StreamId, TenantId};
+use weir::id::{KeyId, SessionId, StreamId, TenantId};
 use weir::store::Material;
+use weir::stream::backlog::Bounds;
+use weir::stream::handle::Command;
+use weir::stream::packet::Packet;
+use weir::stream::subscriber::{Refused, Subscriber, SubscriberId, Viewer};
+use weir::tenancy;
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {value}"))
@@ -235,4 +240,57 @@ async fn the_audit_tells_who_did_what_from_where() {
     let rest = owner.get(&format!("/audit?cursor={}", first.text("/next_cursor"))).await;
     let actions: Vec<_> = rest.body["data"].as_array().unwrap().iter().map(|line| text(line, "/action")).collect();
     assert_eq!(actions, ["stream.create", "api_key.create", "tenant.create"]);
+}
+
+/// A worker that takes what it is sent.
+struct Hub;
+
+impl Subscriber for Hub {
+    fn id(&self) -> SubscriberId {
+        SubscriberId(1)
+    }
+
+    fn try_deliver(&self, _: Packet) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+async fn viewers_are_listed_by_stream_and_kicked_by_their_own_tenant_only() {
+    let api = Api::new();
+    let (one, other) = (api.tenant("one").await, api.tenant("other").await);
+    let stream = api.stream(&one, "s").await;
+    let id = StreamId::parse(text(&stream, "/id")).unwrap();
+    let path = format!("/sessions?stream={id}");
+    assert_eq!(api.get(&path).await.body["data"], json!([]), "a stream that does not run has no viewers");
+
+    let stored = api.store().stream(&id).await.unwrap().unwrap();
+    let settings = tenancy::settings(&stored.settings, Bounds { bytes: 1 << 20, span_us: 1_000_000 });
+    let running = api.registry().open(&id, settings);
+    let viewer = |n: u8| Viewer {
+        session: SessionId::from_random([n; 16]),
+        subject: format!("viewer-{n}"),
+        address: "192.0.2.9".to_owned(),
+        dialect: "weir.v1",
+        since_us: NOW_US + i64::from(n),
+    };
+    running.send(Command::Subscribe(Box::new(Hub))).await.unwrap();
+    let joined = Command::Viewers { subscriber: SubscriberId(1), joined: vec![viewer(1), viewer(2)], left: Vec::new() };
+    running.send(joined).await.unwrap();
+
+    let first = api.get(&format!("{path}&limit=1")).await;
+    assert_eq!((first.text("/data/0/sub"), first.text("/data/0/protocol")), ("viewer-2", "weir.v1"));
+    let rest = api.get(&format!("{path}&cursor={}", first.text("/next_cursor"))).await;
+    assert_eq!((rest.text("/data/0/sub"), &rest.body["next_cursor"]), ("viewer-1", &Value::Null));
+
+    let kick = format!("/sessions/{}", first.text("/data/0/id"));
+    let foreign = api.api_key(Some(&other), "owner").await;
+    assert_eq!(foreign.get(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(foreign.delete(&kick).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(api.heard.take(), []);
+    let own = api.api_key(Some(&one), "operator").await;
+    assert_eq!(own.delete(&kick).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(api.heard.take(), [Message::SessionKicked { session: viewer(2).session }]);
+    let unknown = format!("/sessions/{}", viewer(9).session);
+    assert_eq!(own.delete(&unknown).await.status, StatusCode::NOT_FOUND);
 }

@@ -112,6 +112,10 @@ impl Api {
         }
     }
 
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.state.registry
+    }
+
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.state.store
     }

@@ -1,0 +1,102 @@
+use super::caller::Caller;
+use super::input::{Query, page};
+use super::show::{List, position, time};
+use super::streams::find;
+use super::{Error, State};
+use crate::cluster::Message;
+use crate::id::{SessionId, StreamId};
+use crate::stream::Handle;
+use crate::stream::handle::Command;
+use crate::stream::subscriber::Viewer;
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// A stream answers in well under a millisecond; one that does not is as good as gone.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Serialize)]
+pub(super) struct SessionView {
+    id: SessionId,
+    stream: StreamId,
+    /// Whom the token named.
+    sub: String,
+    address: String,
+    /// `weir.v1`, `weir.raw` or `http`.
+    protocol: &'static str,
+    since: String,
+    node: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListSessions {
+    stream: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+pub(super) async fn list(
+    state: web::Data<State>,
+    caller: Caller,
+    query: Query<ListSessions>,
+) -> Result<web::Json<List<SessionView>>, Error> {
+    let ListSessions { stream, limit, cursor } = query.0;
+    let page = page(limit.as_deref(), cursor.as_deref())?;
+    let named = stream.ok_or_else(|| Error::invalid("stream", "sessions are listed by stream", "`str_...`"))?;
+    let stream = find(&state, &caller, &named).await?.id;
+    let at = |viewer: &Viewer| position(viewer.since_us, &viewer.session);
+    let mut viewers = match state.registry.get(&stream) {
+        Some(handle) => viewers(&handle).await,
+        None => Vec::new(),
+    };
+    viewers.retain(|viewer| page.after.as_ref().is_none_or(|after| at(viewer) < *after));
+    viewers.sort_by_key(|viewer| std::cmp::Reverse(at(viewer)));
+    let show = |viewer: Viewer| SessionView {
+        id: viewer.session,
+        stream: stream.clone(),
+        sub: viewer.subject,
+        address: viewer.address,
+        protocol: viewer.dialect,
+        since: time(viewer.since_us),
+        node: state.node.clone(),
+    };
+    Ok(web::Json(List::of(viewers, page.limit, at, show)))
+}
+
+async fn viewers(handle: &Handle) -> Vec<Viewer> {
+    let (answer, answered) = oneshot::channel();
+    // One who stopped waiting does not need the answer.
+    let reply = Box::new(move |viewers| drop(answer.send(viewers)));
+    let asked = async {
+        handle.send(Command::Sessions(reply)).await.ok()?;
+        answered.await.ok()
+    };
+    actix_web::rt::time::timeout(ANSWER_TIMEOUT, asked).await.ok().flatten().unwrap_or_default()
+}
+
+/// The viewer is disconnected, and told not to come back.
+pub(super) async fn kick(
+    state: web::Data<State>,
+    caller: Caller,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Error> {
+    let not_found = Error::NotFound("session");
+    let session = SessionId::parse(&id).map_err(|_| not_found.clone())?;
+    for handle in state.registry.list() {
+        if !viewers(&handle).await.iter().any(|viewer| viewer.session == session) {
+            continue;
+        }
+        let stream = find(&state, &caller, handle.id().as_str()).await.map_err(|error| match error {
+            Error::NotFound(_) => not_found.clone(),
+            other => other,
+        })?;
+        let mut entry = caller.entry(&state, Some(&stream.tenant), "session.kick", session.as_str());
+        entry.before = Some(serde_json::json!({ "stream": stream.id }));
+        state.store.record(entry).await?;
+        state.tell(Message::SessionKicked { session }).await;
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    Err(not_found)
+}
