@@ -558,6 +558,15 @@ mod tests {
     }
 
     #[test]
+    fn media_sent_along_with_a_refused_publish_is_dropped() {
+        let mut peer = Peer::connected();
+        peer.publish(1, KEY);
+        peer.say(1, Content::Video(Bytes::new())).unwrap();
+        peer.session.reject_publish(Code::PublishDenied, "disabled");
+        assert_eq!(peer.events(), []);
+    }
+
+    #[test]
     fn an_ended_publish_is_told_why_and_finished() {
         let (mut client, mut session) = published();
         session.end(Code::PublishReset, "another encoder took over");
