@@ -121,6 +121,14 @@ mod tests {
     }
 
     #[test]
+    fn too_many_units_are_an_error_and_the_end() {
+        let sample = [0, 0, 0, 1, 9].repeat(UNITS_MAX + 2);
+        let found: Vec<_> = units(&sample, four()).collect();
+        assert_eq!(found.len(), UNITS_MAX + 1);
+        assert!(found[UNITS_MAX].is_err());
+    }
+
+    #[test]
     fn neighbours_are_sliced_and_others_copied() {
         let sample = Bytes::from_static(&[0, 0, 0, 1, 9, 0, 0, 0, 1, 1, 0, 0, 0, 1, 12, 0, 0, 0, 1, 2]);
         let mut kept = Kept::default();
