@@ -33,6 +33,11 @@ impl Stream for Reads {
     type Item = Bytes;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        // What a viewer says is answered after it was greeted.
+        if self.viewer.borrow().is_waiting() {
+            self.viewer.borrow_mut().poll_write(cx);
+            return Poll::Pending;
+        }
         if let Some(early) = &mut self.early {
             match Pin::new(early.as_mut()).poll_next(cx) {
                 Poll::Ready(Some(Ok(bytes))) => return Poll::Ready(Some(bytes)),

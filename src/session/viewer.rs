@@ -128,9 +128,9 @@ impl Viewer {
             server_time_us: self.worker.unix_us(),
             target_ms: self.ticket.target_ms,
         };
-        self.say_json(&hello.to_json());
         self.is_started = true;
         self.owes_live = true;
+        self.say_json(&hello.to_json());
         if let Some(init) = init {
             self.set_init(init);
         }
@@ -142,6 +142,7 @@ impl Viewer {
             None => self.outbox.skip_to_start(),
         }
         self.flush();
+        self.wake();
     }
 
     /// What follows belongs to another init.
@@ -263,8 +264,9 @@ impl Viewer {
         self.is_started
     }
 
-    pub fn is_gone(&self) -> bool {
-        self.life == Life::Gone
+    /// Not greeted yet, because the stream has not answered the hub.
+    pub fn is_waiting(&self) -> bool {
+        !self.is_started && self.life == Life::Open
     }
 
     pub fn outbox_bytes(&self) -> usize {
