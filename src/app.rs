@@ -1,9 +1,11 @@
 //! The composition root: chooses the parts, binds the ports, runs until told to stop.
 
+mod enforcer;
+
 use crate::api::{self, Health, Phase};
 use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
-use crate::cluster::{Bus, Listener, LocalBus, LocalOwnership, Message, Owner};
+use crate::cluster::{Bus, LocalBus, LocalOwnership, Owner};
 use crate::config::{Config, DatabaseUrl, write_private};
 use crate::id::{KeyId, StreamId};
 use crate::net::client::Trusted;
@@ -19,7 +21,6 @@ use crate::store::{Postgres, Sqlite, Store};
 use crate::stream::backlog::Bounds;
 use crate::stream::handle::Command;
 use crate::stream::packet::Packet;
-use crate::stream::publisher::EndReason;
 use crate::stream::registry::Registry;
 use crate::telemetry::Metrics;
 use crate::tenancy;
@@ -28,6 +29,7 @@ use actix_server::ServerHandle;
 use actix_web::{App as WebApp, HttpResponse, web};
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
+use enforcer::Enforcer;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -66,8 +68,7 @@ struct Parts {
 /// A node that runs.
 pub struct Node {
     pub addresses: Addresses,
-    pub store: Arc<dyn Store>,
-    pub secrets: Arc<Secrets>,
+    pub administration: Arc<api::State>,
     parts: Arc<Parts>,
     publishers: Arc<rtmp::Server>,
     http: Vec<ServerHandle>,
@@ -97,9 +98,8 @@ impl Node {
         let workers = cores.saturating_sub(ingest).max(1);
         let mut node = Self {
             addresses,
-            store: parts.store.clone(),
-            secrets: parts.secrets.clone(),
-            publishers: rtmp::Server::new(publishing(config, &parts)),
+            administration: Arc::new(administration(config, &parts, addresses.rtmp)),
+            publishers: serve_behind(&parts.trusted, publishing(config, &parts)),
             parts,
             http: Vec::new(),
             tasks: Vec::new(),
@@ -133,7 +133,7 @@ impl Node {
                 Box::new(move || health.phase() == Phase::Draining)
             },
         });
-        let administration = web::Data::new(self.administration(config));
+        let administration = web::Data::from(self.administration.clone());
         let health = web::Data::from(self.parts.health.clone());
         let parts = self.parts.clone();
         let outbox_bytes = config.limits.outbox_bytes;
@@ -153,21 +153,6 @@ impl Node {
         self.http.push(server.handle());
         self.tasks.push(run(server));
         Ok(())
-    }
-
-    fn administration(&self, config: &Config) -> api::State {
-        let parts = api::Parts {
-            store: self.parts.store.clone(),
-            bus: self.parts.bus.clone(),
-            registry: self.parts.registry.clone(),
-            secrets: self.parts.secrets.clone(),
-            clock: self.parts.clock.clone(),
-            random: fill_random,
-            trusted: self.parts.trusted.clone(),
-        };
-        let mut config = config.clone();
-        config.rtmp.listen = self.addresses.rtmp;
-        api::State::new(parts, &config)
     }
 
     fn serve_internal(&mut self, listener: TcpListener) -> anyhow::Result<()> {
@@ -263,6 +248,27 @@ fn publishing(config: &Config, parts: &Parts) -> rtmp::Parts {
     }
 }
 
+fn serve_behind(trusted: &Trusted, parts: rtmp::Parts) -> Arc<rtmp::Server> {
+    let trusted = trusted.clone();
+    rtmp::Server::behind(Box::new(move |address| trusted.contains(address)), parts)
+}
+
+/// `rtmp` is where publishers are really listened for.
+fn administration(config: &Config, parts: &Parts, rtmp: SocketAddr) -> api::State {
+    let mut config = config.clone();
+    config.rtmp.listen = rtmp;
+    let parts = api::Parts {
+        store: parts.store.clone(),
+        bus: parts.bus.clone(),
+        registry: parts.registry.clone(),
+        secrets: parts.secrets.clone(),
+        clock: parts.clock.clone(),
+        random: fill_random,
+        trusted: parts.trusted.clone(),
+    };
+    api::State::new(parts, &config)
+}
+
 /// One node has nobody to ask.
 struct NoOtherNode;
 
@@ -338,54 +344,4 @@ fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     fill_random(&mut bytes);
     bytes
-}
-
-/// Makes a change take effect on what runs here.
-struct Enforcer {
-    registry: Arc<Registry>,
-    admission: Arc<Admission>,
-}
-
-impl Enforcer {
-    fn end_publisher(&self, stream: &StreamId, reason: EndReason, key: Option<KeyId>) {
-        self.tell(stream, Command::EndPublisher(reason, key, Box::new(|_| {})));
-    }
-
-    /// Waits for room without holding up the one who tells.
-    fn tell(&self, stream: &StreamId, command: Command) {
-        if let Some(handle) = self.registry.get(stream) {
-            // Closed: it has stopped already.
-            tokio::spawn(async move { handle.send(command).await });
-        }
-    }
-}
-
-impl Listener for Enforcer {
-    fn handle(&self, message: &Message) {
-        match message {
-            Message::StreamKeyRevoked { stream, key } => {
-                self.end_publisher(stream, EndReason::Revoked, Some(key.clone()));
-            }
-            Message::StreamDisconnected { stream } => self.end_publisher(stream, EndReason::Disconnected, None),
-            Message::StreamDeleted { stream } => {
-                self.admission.invalidate_all();
-                self.end_publisher(stream, EndReason::Removed, None);
-                let order = Packet::Close { code: 4410, reason: "the stream was deleted".into() };
-                self.tell(stream, Command::Order(order));
-            }
-            Message::SessionKicked { session } => {
-                for stream in self.registry.list() {
-                    let reason = "you were disconnected by the operator".to_owned();
-                    let order = Packet::Kick { session: session.clone(), code: 4410, reason };
-                    self.tell(stream.id(), Command::Order(order));
-                }
-            }
-            Message::StreamChanged { .. }
-            | Message::TenantChanged { .. }
-            | Message::TenantDeleted { .. }
-            | Message::SigningKeysChanged { .. }
-            | Message::Reread => self.admission.invalidate_all(),
-            Message::NodeDraining { .. } => {}
-        }
-    }
 }

@@ -132,10 +132,10 @@ fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, 
     metric
 }
 
-/// Sends logs to standard error: text on a terminal, JSON otherwise or where `is_json` says so.
-pub fn start_logs(is_json: Option<bool>) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,actix_server=warn"));
+/// Sends logs to standard error: text on a terminal, JSON otherwise or where `is_json` says so; `RUST_LOG` stands above
+/// `filter`.
+pub fn start_logs(is_json: Option<bool>, filter: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     if is_json.unwrap_or(!std::io::stderr().is_terminal()) {
         logs.json().flatten_event(true).init();

@@ -8,6 +8,7 @@ mod first_start;
 mod health;
 mod input;
 mod live;
+mod provision;
 mod routes;
 mod sessions;
 mod show;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use error::Error;
 pub use first_start::first_key;
 pub use health::{Health, Phase, health};
+pub use provision::{Demo, DemoStream, demo};
 pub use routes::{BASE, ROUTES, Route, configure};
 pub use show::Links;
 

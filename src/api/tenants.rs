@@ -106,7 +106,7 @@ pub(super) async fn create(
     Ok(revised(StatusCode::CREATED, tenant.revision, TenantView::from(&tenant)))
 }
 
-fn new_tenant(state: &State, name: String, quotas: Quotas) -> NewTenant {
+pub(super) fn new_tenant(state: &State, name: String, quotas: Quotas) -> NewTenant {
     let id = TenantId::from_random(state.random());
     let signing_key = new_signing_key(state, &id).0;
     NewTenant { id, name, quotas, created_us: state.now_us(), signing_key }

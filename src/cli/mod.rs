@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod demo;
 pub mod migrate;
 pub mod publish;
 pub mod serve;
@@ -27,6 +28,8 @@ struct Cli {
 enum Command {
     /// Runs a node.
     Serve(Where),
+    /// Shows live video at a link: a node of its own, and a clip published to it in a loop.
+    Demo(Where),
     /// Publishes an FLV or MP4 file in real time.
     Publish(publish::Arguments),
     /// Prints the effective configuration, secrets masked.
@@ -91,8 +94,13 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(at) => {
             let config = at.load()?;
-            start_logs(&config);
+            start_logs(&config, "info,sqlx=warn,actix_server=warn");
             Ok(serve::run(&config)?)
+        }
+        Command::Demo(at) => {
+            let config = at.load()?;
+            start_logs(&config, "warn");
+            Ok(demo::run(config)?)
         }
         Command::Publish(arguments) => publish::run(&arguments).map_err(|error| match error {
             publish::Error::Url(_) => Failure::Usage(error.to_string()),
@@ -105,12 +113,14 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-fn start_logs(config: &Config) {
-    telemetry::start_logs(match config.log.format {
+/// `filter` holds where `RUST_LOG` says nothing.
+fn start_logs(config: &Config, filter: &str) {
+    let is_json = match config.log.format {
         LogFormat::Auto => None,
         LogFormat::Text => Some(false),
         LogFormat::Json => Some(true),
-    });
+    };
+    telemetry::start_logs(is_json, filter);
 }
 
 /// To standard output; a reader that has gone does not matter.
