@@ -4,10 +4,10 @@ use super::streams::new_key;
 use super::tenants::new_tenant;
 use super::tokens::sign;
 use super::{Error, State};
-use crate::auth::key::{ApiKey, StreamKey};
+use crate::auth::key::StreamKey;
 use crate::auth::token::{Claims, Streams};
-use crate::id::{KeyId, PlaybackId, StreamId, TenantId};
-use crate::store::{self, Entry, NewStream, Outcome, Page, Quotas, Role, Settings, Stream, StreamFilter, Tenant};
+use crate::id::{PlaybackId, StreamId, TenantId};
+use crate::store::{Entry, NewStream, Outcome, Page, Quotas, Settings, Stream, StreamFilter, Tenant};
 
 /// Names that are looked for, so that a second demo finds the first one's.
 const NAME: &str = "Demo";
@@ -20,7 +20,6 @@ pub struct Demo {
     pub clip: DemoStream,
     /// For the person at the machine.
     pub own: DemoStream,
-    pub api_key: ApiKey,
 }
 
 pub struct DemoStream {
@@ -35,7 +34,6 @@ pub async fn demo(state: &State) -> Result<Demo, Error> {
     Ok(Demo {
         clip: demo_stream(state, &tenant, NAME).await?,
         own: demo_stream(state, &tenant, OWN_NAME).await?,
-        api_key: demo_api_key(state).await?,
     })
 }
 
@@ -90,27 +88,6 @@ async fn stream_with_key(state: &State, tenant: &Tenant, name: &str) -> Result<(
     };
     let entry = entry(state, Some(&tenant.id), "stream.create", new.id.as_str());
     Ok((state.store.create_stream(new, entry).await?, key))
-}
-
-async fn demo_api_key(state: &State) -> Result<ApiKey, Error> {
-    for old in state.store.api_keys(None, &ALL).await?.into_iter().filter(|key| key.name == NAME) {
-        let entry = entry(state, None, "api_key.delete", old.id.as_str());
-        state.store.delete_api_key(None, &old.id, entry).await?;
-    }
-    let key = ApiKey::from_random(state.random());
-    let new = store::ApiKey {
-        id: KeyId::from_random(state.random()),
-        tenant: None,
-        role: Role::Platform,
-        name: NAME.to_owned(),
-        prefix: key.prefix().to_owned(),
-        hash: state.secrets.hash(key.reveal()),
-        created_us: state.now_us(),
-        last_used_us: None,
-    };
-    let entry = entry(state, None, "api_key.create", new.id.as_str());
-    state.store.create_api_key(new, entry).await?;
-    Ok(key)
 }
 
 fn entry(state: &State, tenant: Option<&TenantId>, action: &str, target: &str) -> Entry {

@@ -2,9 +2,10 @@
 
 use crate::api::{self, Demo, DemoStream};
 use crate::app::{Addresses, Node};
+use crate::auth::key::{ApiKey, RANDOM_BYTES};
 use crate::cli::publish::{self, Clip, Repeat};
 use crate::cli::{say, serve};
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::rtmp::url::Url;
 use anyhow::Context as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -13,11 +14,15 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 const CLIP: &[u8] = include_bytes!("demo.flv");
 
 pub fn run(mut config: Config) -> anyhow::Result<()> {
+    let mut random = [0; RANDOM_BYTES];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+    let api_key = ApiKey::from_random(random);
+    config.admin_key = Some(Secret::new(api_key.reveal()));
     let moved = [&mut config.http.listen, &mut config.rtmp.listen, &mut config.internal.listen].map(free_port);
     actix::System::new().block_on(async {
         let node = Node::start(&config).await?;
         let demo = api::demo(&node.administration).await.map_err(|error| anyhow::anyhow!("{error}"))?;
-        say(&links(&demo, node.addresses, moved.contains(&Port::Moved)));
+        say(&links(&demo, &api_key, node.addresses, moved.contains(&Port::Moved)));
         let url = Url::parse(&rtmp_url(&demo.clip, node.addresses)).context("the node's own address")?;
         let clip = Clip::from_bytes(CLIP);
         let published = publish::publish(&url, clip, Repeat::Endless, async { drop(serve::stopped().await) }, |_| {});
@@ -57,9 +62,9 @@ fn rtmp_url(stream: &DemoStream, at: Addresses) -> String {
     format!("rtmp://{}/live/{}", SocketAddr::new(host, at.rtmp.port()), stream.stream_key.reveal())
 }
 
-fn links(demo: &Demo, at: Addresses, is_moved: bool) -> String {
+fn links(demo: &Demo, api_key: &ApiKey, at: Addresses, is_moved: bool) -> String {
     let (http, rtmp) = (local(at.http), local(at.rtmp));
-    let Demo { clip, own, api_key } = demo;
+    let Demo { clip, own } = demo;
     let moved = if is_moved { "\n  (Ports that were taken were replaced by free ones.)\n" } else { "" };
     format!(
         "
