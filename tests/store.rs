@@ -160,3 +160,37 @@ async fn a_database_that_hangs_is_said_in_time_and_is_used_again_when_it_answers
         assert!(resumed.monotonic() < Duration::from_secs(3));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_takes_long_or_never_ends_is_given_up_in_time() {
+    let server: &'static _ = Box::leak(Box::new(tokio::task::spawn_blocking(postgres::Server::start).await.unwrap()));
+    let store = Arc::new(Postgres::connect(&server.database()).await.unwrap());
+    store.migrate().await.unwrap();
+    let tenant = store.create_tenant(records::tenant(1), records::entry()).await.unwrap();
+    let ask = || {
+        let (store, id) = (store.clone(), tenant.id.clone());
+        tokio::spawn(async move {
+            let started = System::new();
+            (store.tenant(&id).await, started.monotonic())
+        })
+    };
+
+    // As a slow statement of somebody else would, and for longer than anybody waits.
+    let holding = "BEGIN; LOCK TABLE tenants IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(5); COMMIT";
+    let held = std::thread::spawn(move || server.run(holding, "weir_0"));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (refused, took) = ask().await.unwrap();
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+
+    let asked = ask();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.signal("-STOP");
+    let answered = tokio::time::timeout(Duration::from_secs(3), asked).await;
+    server.signal("-CONT");
+    let (refused, took) = answered.expect("an answer while the database hangs").unwrap();
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    held.join().unwrap();
+    assert_eq!(store.tenant(&tenant.id).await.unwrap(), Some(tenant));
+}

@@ -37,14 +37,15 @@ impl Server {
         let script = format!(
             "cd {folder} && {bin}/initdb -D data -U {USER} -A trust --no-sync --locale=C -E UTF8 >init.log 2>&1 || exit 1
              {bin}/postgres -D data -k {folder} -c listen_addresses= -c fsync=off >server.log 2>&1 &
-             echo $! >pid; cat >/dev/null; kill -CONT $(cat pid); kill -INT $(cat pid); wait $(cat pid); rm -rf {folder}",
+             echo $! >pid; cat >/dev/null
+             kill -CONT $(cat pid) $(pgrep -P $(cat pid)); kill -INT $(cat pid); wait $(cat pid); rm -rf {folder}",
             folder = folder.display(),
             bin = bin.display(),
         );
-        let mut command = if is_root() { Command::new("su") } else { Command::new("sh") };
-        if is_root() {
-            command.args([USER, "-s", "/bin/sh"]);
-        }
+        // In a session of its own: a signal that ends the tests must not keep it from cleaning up.
+        let mut command = Command::new("setsid");
+        let shell: &[&str] = if is_root() { &["su", USER, "-s", "/bin/sh"] } else { &["sh"] };
+        command.args(shell);
         let watch = command.arg("-c").arg(script).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let server = Self { folder, databases: AtomicU32::new(0), _watch: watch };
         server.wait_until_it_answers(&bin);
@@ -75,7 +76,7 @@ impl Server {
     pub(crate) fn run(&self, statement: &str, database: &str) {
         let mut psql = Command::new(binaries().join("psql"));
         psql.args(["-q", "-U", USER, "-d", database, "-v", "ON_ERROR_STOP=1", "-h"]).arg(&self.folder);
-        let mut psql = psql.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut psql = psql.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         psql.stdin.take().unwrap().write_all(statement.as_bytes()).unwrap();
         assert!(psql.wait().unwrap().success(), "{statement}");
     }
