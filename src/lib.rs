@@ -29,10 +29,11 @@
 //! net/      accepting, TLS, taking a socket out of the HTTP server, who a client is, problem+json [S]
 //! api/      the admin REST API: one route table, one map of errors [S]
 //! cli/      serve, demo, publish, token, migrate [S]
+//! app/      the composition root: wires everything, and makes changes take effect on what runs here [S]
 //!
 //! config/   one struct per concern; the one reader of files and environment
 //!
-//! `pages` gives out the player. `app` sees everything and wires it. `id` names things, `clock` tells the time, `telemetry` keeps logs and metrics,
+//! `pages` gives out the player, `id` names things, `clock` tells the time, `telemetry` keeps logs and metrics,
 //! `tenancy` turns what the store says of a stream into what a stream runs by.
 //!
 //! # Glossary

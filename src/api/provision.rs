@@ -31,10 +31,7 @@ pub struct DemoStream {
 /// Finds or makes the demo's tenant and streams; the keys are new each time, and those of earlier demos gone.
 pub async fn demo(state: &State) -> Result<Demo, Error> {
     let tenant = demo_tenant(state).await?;
-    Ok(Demo {
-        clip: demo_stream(state, &tenant, NAME).await?,
-        own: demo_stream(state, &tenant, OWN_NAME).await?,
-    })
+    Ok(Demo { clip: demo_stream(state, &tenant, NAME).await?, own: demo_stream(state, &tenant, OWN_NAME).await? })
 }
 
 async fn demo_stream(state: &State, tenant: &Tenant, name: &str) -> Result<DemoStream, Error> {

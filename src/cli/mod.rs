@@ -32,6 +32,20 @@ enum Command {
     Demo(Where),
     /// Publishes an FLV or MP4 file in real time.
     Publish(publish::Arguments),
+    /// Prints a viewer token for a stream of this node's database.
+    Token {
+        #[command(flatten)]
+        arguments: token::Arguments,
+        #[command(flatten)]
+        at: Where,
+    },
+    /// Applies migrations; with --from, copies a database into the configured one.
+    Migrate {
+        #[command(flatten)]
+        arguments: migrate::Arguments,
+        #[command(flatten)]
+        at: Where,
+    },
     /// Prints the effective configuration, secrets masked.
     Config(Where),
 }
@@ -106,6 +120,14 @@ fn run(command: Command) -> Result<(), Failure> {
             publish::Error::Url(_) => Failure::Usage(error.to_string()),
             error => Failure::Failed(error.into()),
         }),
+        Command::Token { arguments, at } => {
+            say(&token::run(&arguments, &at.load()?).map_err(anyhow::Error::from)?);
+            Ok(())
+        }
+        Command::Migrate { arguments, at } => {
+            say(&migrate::run(&arguments, &at.load()?).map_err(anyhow::Error::from)?);
+            Ok(())
+        }
         Command::Config(at) => {
             say(&at.load()?.show());
             Ok(())

@@ -171,7 +171,7 @@ mod tests {
             (frame(0x80, b"x"), 1002),
             (frame(0x88, &[0x03, 0xed]), 1002),
             (vec![0x81, 0x01, b'x'], 1002),
-            (vec![0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0], 1009),
+            (vec![0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4], 1009),
             (pieces.concat(), 1009),
         ] {
             let mut inbound = Inbound::default();
