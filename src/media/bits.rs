@@ -176,7 +176,7 @@ mod tests {
         #[test]
         fn escaped_bytes_hold_no_start_code(rbsp in proptest::collection::vec(0_u8..5, 0..60)) {
             let escaped = escape(&rbsp);
-            prop_assert!(escaped.windows(3).all(|w| !matches!(w, [0, 0, 0 | 1 | 2])));
+            prop_assert!(escaped.windows(3).all(|w| !matches!(w, [0, 0, 0..=2])));
             prop_assert_eq!(unescape(&escaped), rbsp);
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! One trait, three implementations under one contract suite (`tests/store.rs`).
 
+#[cfg(feature = "node")]
 mod copy;
 mod memory;
 #[cfg(feature = "node")]
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 use crate::auth::secret::Hash;
 use crate::id::{KeyId, PlaybackId, StreamId, TenantId};
 
+#[cfg(feature = "node")]
 pub use copy::Source;
 pub use memory::Memory;
 #[cfg(feature = "node")]

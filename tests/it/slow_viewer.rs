@@ -73,5 +73,5 @@ async fn one_who_reads_nothing_is_evicted_and_199_others_lose_nothing() {
         assert!(!has_hole);
         assert!(frames > 200, "{frames} of {}", encoder.sent() - sent);
     }
-    assert_eq!(weir.metric("weir_frames_dropped_total{reason=\"slow\"}").await > 0.0, true);
+    assert!(weir.metric("weir_frames_dropped_total{reason=\"slow\"}").await > 0.0);
 }

@@ -1,6 +1,6 @@
 use crate::support::{Encoder, Seen, Viewer, Weir, ftyp, parse_chunk};
 use futures_util::StreamExt as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 fn texts(seen: &[Seen]) -> Vec<&str> {
@@ -149,5 +149,5 @@ async fn a_token_is_renewed_in_band_and_enforced_when_it_ends() {
     assert!(matches!(end.last(), Some(Seen::Close(4401))), "{end:?}");
     assert!(begun.elapsed() > Duration::from_secs(4), "the first token's end was enforced");
     let bye = end.iter().find(|s| s.is("bye"));
-    assert!(matches!(bye, Some(Seen::Text(bye)) if bye["code"] == 4401 && bye.get("retry_after_ms") == None::<&Value>));
+    assert!(matches!(bye, Some(Seen::Text(bye)) if bye["code"] == 4401 && bye.get("retry_after_ms").is_none()));
 }

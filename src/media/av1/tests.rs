@@ -4,7 +4,7 @@ use crate::media::bits::BitWriter;
 /// Main profile, level 3.0, 8 bits, 640x360, 25 fps, order hints of 7 bits.
 fn sequence_payload(width: u32, height: u32) -> Vec<u8> {
     let mut w = BitWriter::default();
-    w.bits(0b000_0_0, 5);
+    w.bits(0b0_0000, 5);
     // Timing info, one tick per picture, no decoder model, no display delay, one operating point.
     w.flag(true);
     w.bits(1, 32);
@@ -125,6 +125,6 @@ fn broken_records_and_frames_are_refused() {
     {
         assert!(stream().sample(&Bytes::copy_from_slice(data)).is_err(), "{data:02x?}");
     }
-    let endless: Bytes = vec![0x7a, 0].repeat(OBUS_MAX + 1).into();
+    let endless: Bytes = [0x7a, 0].repeat(OBUS_MAX + 1).into();
     assert!(stream().sample(&endless).is_err());
 }
