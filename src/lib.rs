@@ -17,8 +17,9 @@
 //! # The rooms
 //!
 //! `[S]` marks shells: files that may name actix, tokio, sqlx or a clock. Everything else is pure: `now` comes in as an
-//! argument, effects go out as values, and the default feature `node` turns all shells off.
+//! argument, effects go out as values, and without the default feature `node` no shell is built.
 //!
+//! ```text
 //! rtmp/     1. TCP bytes become messages: handshake, chunk, amf0, message, session; server [S]
 //! media/    2. messages become frames, frames become fragments; knows nothing of the rest
 //! stream/   3. fragments are framed once and given to subscribers: state, backlog, subscriber; actor, registry [S]
@@ -30,8 +31,8 @@
 //! api/      the admin REST API: one route table, one map of errors [S]
 //! cli/      serve, demo, publish, token, migrate [S]
 //! app/      the composition root: wires everything, and makes changes take effect on what runs here [S]
-//!
 //! config/   one struct per concern; the one reader of files and environment
+//! ```
 //!
 //! `pages` gives out the player, `id` names things, `clock` tells the time, `telemetry` keeps logs and metrics,
 //! `tenancy` turns what the store says of a stream into what a stream runs by.
