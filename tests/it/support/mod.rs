@@ -26,8 +26,8 @@ pub struct Weir {
     pub http: String,
     pub rtmp: String,
     pub internal: String,
-    /// Goes with the node.
-    _data: TempDir,
+    /// Goes with the last node that uses it.
+    pub data: Arc<TempDir>,
     pub log: Arc<Mutex<String>>,
     pub client: reqwest::Client,
 }
@@ -45,7 +45,11 @@ impl Weir {
     }
 
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let data = TempDir::new().unwrap();
+        Self::start_in(Arc::new(TempDir::new().unwrap()), settings).await
+    }
+
+    /// On the data of an earlier node.
+    pub async fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.arg("serve").current_dir(data.path()).env_clear().stderr(Stdio::piped()).stdout(Stdio::null());
         command.env("WEIR_ADMIN_KEY", ADMIN_KEY).env("WEIR_LOG_FORMAT", "json").env("RUST_LOG", "debug");
@@ -75,7 +79,7 @@ impl Weir {
         });
         let at = |name: &str| ready[name].as_str().unwrap().to_owned();
         let client = reqwest::Client::builder().timeout(DEADLINE).build().unwrap();
-        Self { child, http: at("http"), rtmp: at("rtmp"), internal: at("internal"), _data: data, log, client }
+        Self { child, http: at("http"), rtmp: at("rtmp"), internal: at("internal"), data, log, client }
     }
 
     pub fn pid(&self) -> u32 {

@@ -1,0 +1,70 @@
+use crate::support::{Encoder, Weir};
+use futures_util::StreamExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_tungstenite::tungstenite::Message;
+
+/// Writes a certificate for localhost and its key; the certificate is its own root.
+fn write_certificate(folder: &Path) -> Vec<u8> {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
+    made.cert.pem().into_bytes()
+}
+
+async fn connect(weir: &Weir, root: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(root).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let socket = TcpStream::connect(&weir.http).await?;
+    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), socket).await
+}
+
+#[actix_rt::test]
+async fn viewers_watch_over_tls_while_the_certificate_is_replaced() {
+    let files = tempfile::TempDir::new().unwrap();
+    let first = write_certificate(files.path());
+    let path = |name: &str| files.path().join(name).display().to_string();
+    let (cert, key) = (path("cert.pem"), path("key.pem"));
+    let mut plain = Weir::start().await;
+    let stream = plain.public_stream().await;
+    plain.signal("TERM");
+    assert_eq!(plain.ended().await, Some(0));
+    let weir = Weir::start_in(plain.data.clone(), &[("WEIR_TLS_CERT", &cert), ("WEIR_TLS_KEY", &key)]).await;
+    let _encoder = Encoder::start(&weir.rtmp_url(&stream.key)).await;
+
+    let socket = connect(&weir, &first).await.unwrap();
+    let url = format!("wss://localhost/live/{}", stream.playback_id);
+    let (mut viewer, _) = tokio_tungstenite::client_async(url, socket).await.unwrap();
+    let second = write_certificate(files.path());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut messages = 0;
+    let mut is_replaced = false;
+    while !is_replaced || messages < 200 {
+        assert!(Instant::now() < deadline, "{messages} messages, replaced: {is_replaced}");
+        let message = viewer.next().await.unwrap().unwrap();
+        messages += usize::from(matches!(message, Message::Binary(_)));
+        if messages % 20 == 0 && !is_replaced {
+            is_replaced = connect(&weir, &second).await.is_ok();
+        }
+    }
+    std::fs::write(files.path().join("cert.pem"), "no certificate").unwrap();
+    let log = || weir.log.lock().unwrap().contains("the new certificate can't be used");
+    while !log() {
+        assert!(Instant::now() < deadline + Duration::from_secs(10), "the bad certificate was not told of");
+        viewer.next().await.unwrap().unwrap();
+    }
+    assert!(connect(&weir, &second).await.is_ok(), "the last good certificate is not used any more");
+}
