@@ -5,6 +5,9 @@ use actix_codec::Decoder as _;
 use actix_http::ws::{CloseCode, Codec, Frame, Item, ProtocolError};
 use bytes::{Bytes, BytesMut};
 
+/// Of a client's frame: flags, length, mask (RFC 6455 5.2).
+const HEADER_BYTES_MAX: usize = 14;
+
 /// One whole message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message {
@@ -70,6 +73,10 @@ impl Inbound {
                 other => Malformed::Protocol(other),
             })?;
             let Some(frame) = frame else {
+                // The codec waits for the end of a frame however long it says it is.
+                if self.rest.len() > MESSAGE_BYTES_MAX + HEADER_BYTES_MAX {
+                    return Err(Malformed::TooLong);
+                }
                 if self.rest.is_empty() {
                     self.rest = BytesMut::new();
                 }
@@ -171,7 +178,7 @@ mod tests {
             (frame(0x80, b"x"), 1002),
             (frame(0x88, &[0x03, 0xed]), 1002),
             (vec![0x81, 0x01, b'x'], 1002),
-            (vec![0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4], 1009),
+            ([vec![0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4], vec![0; MESSAGE_BYTES_MAX + 1]].concat(), 1009),
             (pieces.concat(), 1009),
         ] {
             let mut inbound = Inbound::default();
