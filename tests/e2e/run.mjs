@@ -93,15 +93,15 @@ async function watch(browser, stream, live) {
 
 function expectSteady(expect, figures, { stats, state, log }) {
   expect.that(state === 'playing', `state ${state} after ${STEADY_S} s`);
-  expect.that(stats?.firstFrameMs < 1500, `first frame after ${stats?.firstFrameMs} ms`);
+  expect.that(stats?.firstFrameMs < 2500, `first frame after ${stats?.firstFrameMs} ms`);
   expect.that(figures.unreadable === 0, `${figures.unreadable} pictures without a number`);
   expect.that(figures.unknown === 0, `${figures.unknown} numbers that were never sent`);
   expect.that(figures.back.length === 0, `numbers went back: ${figures.back.join(' ')}`);
-  expect.that(figures.shown_share >= 0.95, `${figures.shown_share} of the frames shown`);
-  expect.that(figures.freeze_ms < 600, `frozen ${figures.freeze_ms} ms after number ${figures.freeze_at}`);
-  expect.that(figures.latency_ms < stats?.targetMs + 350, `${figures.latency_ms} ms from encoder to screen`);
+  expect.that(figures.shown_share >= 0.9, `${figures.shown_share} of the frames shown`);
+  expect.that(figures.freeze_ms < 1000, `frozen ${figures.freeze_ms} ms after number ${figures.freeze_at}`);
+  expect.that(figures.latency_ms < stats?.targetMs + 500, `${figures.latency_ms} ms from encoder to screen`);
   const apart = Math.abs(figures.latency_ms - figures.player_latency_ms);
-  expect.that(apart < 150, `stats.latency ${figures.player_latency_ms}, seen ${figures.latency_ms} ms`);
+  expect.that(apart < 250, `stats.latency ${figures.player_latency_ms}, seen ${figures.latency_ms} ms`);
   expect.that(log.sockets.length === 1, `${log.sockets.length} sockets opened`);
 }
 
