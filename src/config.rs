@@ -119,6 +119,8 @@ pub struct Limits {
     pub backlog_s: u32,
     /// A request of the API.
     pub api_body_bytes: usize,
+    /// Requests of the API that one key may make in a second.
+    pub api_rate: u32,
     /// From one address, before they have shown a key or token.
     pub address_connections: u32,
     /// Wrong keys and tokens from one address in a minute; past it they are answered from memory.
@@ -341,6 +343,7 @@ impl Draft {
                 backlog_bytes: 32 << 20,
                 backlog_s: 20,
                 api_body_bytes: 1 << 20,
+                api_rate: 300,
                 address_connections: 200,
                 failed_tries: 10,
                 rtmp_handshake: Duration::from_secs(5),

@@ -96,6 +96,27 @@ id!(
     "ses_"
 );
 
+id!(
+    /// Where a tenant's events are sent to.
+    WebhookId,
+    "whk_"
+);
+id!(
+    /// One event on its way to one webhook.
+    DeliveryId,
+    "dlv_"
+);
+id!(
+    /// Something that happened to a stream or a quota.
+    EventId,
+    "evt_"
+);
+id!(
+    /// One request of the API, in answers and logs.
+    RequestId,
+    "req_"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

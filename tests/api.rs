@@ -4,6 +4,8 @@
 
 #[path = "api/access.rs"]
 mod access;
+#[path = "api/conventions.rs"]
+mod conventions;
 #[path = "api/errors.rs"]
 mod errors;
 #[path = "api/health.rs"]

@@ -12,6 +12,8 @@ use weir::store::{Error, Memory, Postgres, Sqlite, Store};
 mod commands;
 #[path = "store/contract.rs"]
 mod contract;
+#[path = "store/ledger.rs"]
+mod ledger;
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "support/records.rs"]
@@ -51,6 +53,11 @@ async fn postgresql() -> Bench {
     Bench { store: Arc::new(store), clock: None, _folder: None }
 }
 
+mod behaviours {
+    pub(super) use super::contract::*;
+    pub(super) use super::ledger::*;
+}
+
 macro_rules! contract {
     ($($behaviour:ident),+ $(,)?) => {
         contract!(@on memory, $($behaviour),+);
@@ -62,7 +69,7 @@ macro_rules! contract {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $behaviour() {
-                    super::contract::$behaviour(&super::$store().await).await;
+                    super::behaviours::$behaviour(&super::$store().await).await;
                 }
             )+
         }
@@ -90,6 +97,11 @@ contract!(
     a_timeline_starts_with_the_first_fence,
     a_change_and_its_audit_are_stored_together_or_not_at_all,
     the_audit_goes_newest_first_and_by_tenant,
+    a_request_is_begun_once_and_its_answer_kept_for_a_day,
+    webhooks_are_kept_changed_and_gone_with_their_tenant,
+    a_delivery_is_taken_by_one_at_a_time_until_it_is_settled,
+    a_webhook_that_fails_for_long_is_disabled_and_one_that_recovers_is_not,
+    usage_adds_up_by_the_hour,
 );
 
 #[tokio::test]

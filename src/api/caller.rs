@@ -1,12 +1,13 @@
 //! Who asks: the API key of a request, its role and its tenant, checked before the handler runs.
 
-use super::{Error, State};
+use super::{Error, State, replay};
 use crate::auth::key::ApiKey;
 use crate::id::TenantId;
 use crate::net::client::Client;
 use crate::store::{Entry, Outcome, Role};
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _, web};
@@ -91,18 +92,22 @@ impl FromRequest for Caller {
 }
 
 /// Lets through who has at least the role that the route table asks for.
-pub(super) async fn check<B: MessageBody>(
+pub(super) async fn check<B: MessageBody + 'static>(
     needed: Role,
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     match admit(needed, &request).await {
         Ok(caller) => {
+            let actor = caller.actor.clone();
             request.extensions_mut().insert(caller);
-            Ok(next.call(request).await?.map_into_left_body())
+            if request.method() == Method::POST && request.headers().contains_key(replay::HEADER) {
+                return replay::once(actor, request, next).await;
+            }
+            Ok(next.call(request).await?.map_into_boxed_body())
         }
         // As a response and not as an error, so that it gets the headers that all answers have.
-        Err(error) => Ok(request.into_response(error.error_response()).map_into_right_body()),
+        Err(error) => Ok(request.into_response(error.error_response())),
     }
 }
 
@@ -117,6 +122,8 @@ async fn admit(needed: Role, request: &ServiceRequest) -> Result<Caller, Error> 
         }
         identified => identified?,
     };
+    let now = state.clock.monotonic();
+    state.rates().take(&caller.actor, now).map_err(|wait| Error::TooManyRequests { wait })?;
     // Roles are declared from the highest to the lowest.
     if caller.role > needed {
         audit_refusal(state, &caller.actor, caller.tenant.as_ref(), client.address, &asked).await;

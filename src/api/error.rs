@@ -20,6 +20,12 @@ pub enum Error {
     Forbidden { needed: Role },
     #[error("too many wrong keys from this address")]
     TooManyTries { wait: Duration },
+    #[error("more requests than this key may make")]
+    TooManyRequests { wait: Duration },
+    #[error("a request with this Idempotency-Key is being worked on, try again")]
+    IdempotencyRunning,
+    #[error("this Idempotency-Key was used for another request within the last 24 h")]
+    IdempotencyReused,
     #[error("no such {0}")]
     NotFound(&'static str),
     #[error("{method} is not allowed here")]
@@ -52,6 +58,9 @@ impl Error {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             Self::TooManyTries { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
+            Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::IdempotencyRunning => (StatusCode::CONFLICT, "idempotency_running"),
+            Self::IdempotencyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
@@ -70,8 +79,10 @@ impl Error {
         let problem = Problem::new(status, code, detail);
         match self {
             Self::Invalid { field, allowed, .. } => problem.with_field(field, allowed),
-            Self::TooManyTries { wait } => problem.with_retry_after(wait.as_secs().max(1).try_into().unwrap_or(60)),
-            Self::Unavailable => problem.with_retry_after(RETRY_AFTER_S),
+            Self::TooManyTries { wait } | Self::TooManyRequests { wait } => {
+                problem.with_retry_after(wait.as_secs().max(1).try_into().unwrap_or(60))
+            }
+            Self::Unavailable | Self::IdempotencyRunning => problem.with_retry_after(RETRY_AFTER_S),
             _ => problem,
         }
     }
@@ -101,6 +112,9 @@ impl From<store::Error> for Error {
             store::Error::Conflict(conflict @ Conflict::Exists) => Self::Conflict("exists", conflict.to_string()),
             store::Error::Conflict(conflict @ Conflict::TooManyKeys) => {
                 Self::Conflict("too_many_keys", conflict.to_string())
+            }
+            store::Error::Conflict(conflict @ Conflict::TooManyWebhooks) => {
+                Self::Conflict("too_many_webhooks", conflict.to_string())
             }
             store::Error::Unavailable(_) | store::Error::InUse(_) => {
                 tracing::warn!(%error, "the API can't reach the database");

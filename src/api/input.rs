@@ -43,17 +43,21 @@ impl<T: DeserializeOwned + Check + 'static> FromRequest for Body<T> {
             if !essence.eq_ignore_ascii_case("application/json") {
                 return Err(Error::MediaType(essence.to_owned()));
             }
-            let mut bytes = web::BytesMut::new();
-            while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|error| Error::Malformed(error.to_string()))?;
-                if bytes.len() + chunk.len() > bytes_max {
-                    return Err(Error::TooLarge(bytes_max));
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            parse(&bytes).map(Self)
+            parse(&read(&mut payload, bytes_max).await?).map(Self)
         })
     }
+}
+
+pub(super) async fn read(payload: &mut Payload, bytes_max: usize) -> Result<web::Bytes, Error> {
+    let mut bytes = web::BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| Error::Malformed(error.to_string()))?;
+        if bytes.len() + chunk.len() > bytes_max {
+            return Err(Error::TooLarge(bytes_max));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
 }
 
 fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Error> {

@@ -9,6 +9,8 @@ mod health;
 mod input;
 mod live;
 mod provision;
+mod replay;
+mod request_id;
 mod routes;
 mod sessions;
 mod show;
@@ -18,6 +20,7 @@ mod streams;
 mod tenants;
 pub mod tokens;
 
+use crate::auth::rate::Rates;
 use crate::auth::secret::{Hash, Secrets};
 use crate::auth::tries::Tries;
 use crate::clock::Clock;
@@ -53,6 +56,7 @@ pub struct State {
     admin_key: Option<Hash>,
     body_bytes_max: usize,
     tries: Mutex<Tries>,
+    rates: Mutex<Rates>,
 }
 
 /// What the composition root hands over.
@@ -74,6 +78,7 @@ impl State {
             node: config.node.id.clone(),
             links: Links::new(config.public_url.clone(), config.rtmp.listen.port()),
             body_bytes_max: config.limits.api_body_bytes,
+            rates: Mutex::new(Rates::new(config.limits.api_rate)),
             tries: Mutex::new(Tries::new(config.limits.failed_tries)),
             store,
             bus,
@@ -97,6 +102,10 @@ impl State {
 
     fn tries(&self) -> MutexGuard<'_, Tries> {
         self.tries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rates(&self) -> MutexGuard<'_, Rates> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells every node of a change that is stored; one that misses it reads it again in time.

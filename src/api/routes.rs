@@ -1,6 +1,7 @@
 //! The one table of what the API answers, and who may ask it.
 
 use super::caller::check;
+use super::request_id::numbered;
 use super::{Error, api_keys, audit, sessions, signing_keys, stream_keys, streams, tenants, tokens};
 use crate::store::Role;
 use actix_web::http::Method;
@@ -64,7 +65,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .add(("Cache-Control", "no-store"))
         .add(("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
         .add(("Referrer-Policy", "no-referrer"));
-    let mut scope = web::scope(BASE).wrap(headers).default_service(web::route().to(nothing_here));
+    let mut scope =
+        web::scope(BASE).wrap(headers).wrap(from_fn(numbered)).default_service(web::route().to(nothing_here));
     for resource in resources() {
         scope = scope.service(resource);
     }

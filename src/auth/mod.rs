@@ -3,6 +3,7 @@
 //! All pure: random bytes and `now` come in as arguments. Nothing here prints what it guards.
 
 pub mod key;
+pub mod rate;
 pub mod secret;
 pub mod token;
 pub mod tries;

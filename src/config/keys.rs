@@ -191,6 +191,13 @@ pub(super) const KEYS: &[Key] = &[
         get: |config| number(config.limits.api_body_bytes),
     },
     Key {
+        name: "limits.api_rate",
+        allowed: "a number above 0",
+        secrecy: Secrecy::Open,
+        set: |draft, text| put(&mut draft.config.limits.api_rate, count(text)),
+        get: |config| number(config.limits.api_rate),
+    },
+    Key {
         name: "limits.address_connections",
         allowed: "a number above 0",
         secrecy: Secrecy::Open,

@@ -5,6 +5,11 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
+tokio::task_local! {
+    /// The id of the request that is being answered.
+    pub static REQUEST_ID: String;
+}
+
 /// One error; `code` never changes its meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -62,6 +67,14 @@ impl Problem {
         if let Some(seconds) = self.retry_after_s {
             response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
-        response.json(self)
+        #[derive(Serialize)]
+        struct Told<'a> {
+            #[serde(flatten)]
+            problem: &'a Problem,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            request_id: Option<String>,
+        }
+        let request_id = REQUEST_ID.try_with(Clone::clone).ok();
+        response.json(Told { problem: self, request_id })
     }
 }

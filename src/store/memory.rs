@@ -1,5 +1,7 @@
 //! The store in memory, for tests: the same contract, gone with the process.
 
+mod ledger;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +24,7 @@ struct Tables {
     api_keys: BTreeMap<KeyId, ApiKey>,
     first_key: Option<KeyId>,
     audit: Vec<Audited>,
+    ledger: ledger::Tables,
 }
 
 struct Row {
@@ -165,6 +168,7 @@ impl Store for Memory {
         }
         tables.signing_keys.retain(|_, key| key.tenant != *id);
         tables.api_keys.retain(|_, key| key.tenant.as_ref() != Some(id));
+        tables.ledger.forget_tenant(id);
         tables.log(audit);
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "node")]
 mod copy;
+mod ledger;
 mod memory;
 #[cfg(feature = "node")]
 mod postgres;
@@ -18,6 +19,7 @@ use crate::id::{KeyId, PlaybackId, StreamId, TenantId};
 
 #[cfg(feature = "node")]
 pub use copy::Source;
+pub use ledger::*;
 pub use memory::Memory;
 #[cfg(feature = "node")]
 pub use postgres::Postgres;
@@ -54,11 +56,13 @@ pub enum Conflict {
     Stale,
     #[error("a stream has at most {STREAM_KEYS_MAX} keys at once")]
     TooManyKeys,
+    #[error("a tenant has at most {WEBHOOKS_MAX} webhooks")]
+    TooManyWebhooks,
 }
 
 /// Every change takes the audit's entry for it and stores both or neither.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Ledger {
     /// Whether it answers.
     async fn ping(&self) -> Result<()>;
 

@@ -203,9 +203,9 @@ fn toml_free() -> toml::Table {
 pub(crate) struct Away;
 
 macro_rules! away {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+) => {
+    ($of:ident: $($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+) => {
         #[async_trait]
-        impl Store for Away {
+        impl $of for Away {
             $(async fn $name(&self, $($argument: $type),*) -> weir::store::Result<$answer> {
                 $(let _ = $argument;)*
                 Err(weir::store::Error::Unavailable("away".to_owned()))
@@ -215,10 +215,10 @@ macro_rules! away {
 }
 
 use weir::auth::secret::Hash;
-use weir::id::{KeyId, PlaybackId, StreamId, TenantId};
+use weir::id::{DeliveryId, KeyId, PlaybackId, StreamId, TenantId, WebhookId};
 use weir::store::*;
 
-away! {
+away! { Store:
     ping() -> ();
     create_tenant(new: NewTenant, audit: Entry) -> Tenant;
     tenant(id: &TenantId) -> Option<Tenant>;
@@ -249,4 +249,24 @@ away! {
     accept_fence(stream: &StreamId, fence: u64) -> bool;
     record(audit: Entry) -> ();
     audit(tenant: Option<&TenantId>, limit: u32, before: Option<i64>) -> Vec<Audited>;
+}
+
+type Wanted<'a> = Option<&'a weir::store::Answer>;
+
+away! { Ledger:
+    begin_replay(id: &str, request: &str, now_us: i64) -> Replay;
+    finish_replay(id: &str, answer: Wanted<'_>) -> ();
+    create_webhook(new: Webhook, audit: Entry) -> Webhook;
+    webhooks(tenant: &TenantId) -> Vec<Webhook>;
+    webhook(id: &WebhookId) -> Option<Webhook>;
+    update_webhook(webhook: &Webhook, audit: Entry) -> Webhook;
+    delete_webhook(id: &WebhookId, audit: Entry) -> ();
+    enqueue(new: &[Delivery]) -> ();
+    take_deliveries(now_us: i64, until_us: i64, limit: u32) -> Vec<Delivery>;
+    settle_delivery(id: &DeliveryId, settled: &Settled) -> ();
+    deliveries(webhook: &WebhookId, page: &Page) -> Vec<Delivery>;
+    redeliver(webhook: &WebhookId, id: &DeliveryId, audit: Entry) -> Delivery;
+    add_usage(used: &[Usage]) -> ();
+    usage(tenant: &TenantId, from_us: i64, to_us: i64, limit: u32) -> Vec<Usage>;
+    forget_before(replays_us: i64, deliveries_us: i64) -> ();
 }

@@ -4,6 +4,7 @@
 mod audit;
 mod copy;
 mod keys;
+mod ledger;
 mod rows;
 mod streams;
 mod tenants;
