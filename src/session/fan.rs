@@ -298,3 +298,7 @@ fn listed(viewer: &Viewer) -> subscriber::Viewer {
         since_us: ticket.since_us,
     }
 }
+
+#[cfg(test)]
+#[path = "fan_tests.rs"]
+mod tests;
