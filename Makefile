@@ -48,6 +48,10 @@ check: player-deps e2e-deps ## formatting, lints, documentation, types, licences
 	cd player && npm run --silent types && npm run --silent lint
 	node tests/licences.mjs
 
+bench: ## cost and latency beside the kernel's floor; LIVELOAD=/path/of/the/measuring/tool
+	$(CARGO) build --release
+	WEIR_BIN=$(CURDIR)/target/release/weir node tests/bench/bench.mjs --svg tests/bench/last.svg
+
 fmt: ## format everything
 	$(CARGO) fmt
 	cd player && npx biome format --write .

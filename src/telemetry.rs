@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 use std::io::IsTerminal as _;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 /// One label.
@@ -132,16 +133,30 @@ fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, 
     metric
 }
 
+/// Lines that wait for a reader of the log who is slow; past it they are left out and counted, for a log that nobody
+/// reads must not hold up a stream.
+const LOG_LINES_MAX: usize = 16 * 1024;
+
+/// Writes what still waits when it is dropped.
+#[must_use]
+pub struct Logs {
+    _writer: WorkerGuard,
+}
+
 /// Sends logs to standard error: text on a terminal, JSON otherwise or where `is_json` says so; `RUST_LOG` stands above
 /// `filter`.
-pub fn start_logs(is_json: Option<bool>, filter: &str) {
+pub fn start_logs(is_json: Option<bool>, filter: &str) -> Logs {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    if is_json.unwrap_or(!std::io::stderr().is_terminal()) {
+    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES_MAX);
+    let (writer, guard) = writer.finish(std::io::stderr());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
+    let is_terminal = std::io::stderr().is_terminal();
+    if is_json.unwrap_or(!is_terminal) {
         logs.json().flatten_event(true).init();
     } else {
-        logs.init();
+        logs.with_ansi(is_terminal).init();
     }
+    Logs { _writer: guard }
 }
 
 #[cfg(test)]

@@ -108,12 +108,12 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(at) => {
             let config = at.load()?;
-            start_logs(&config, "info,sqlx=warn,actix_server=warn");
+            let _logs = start_logs(&config, "info,sqlx=warn,actix_server=warn");
             Ok(serve::run(&config)?)
         }
         Command::Demo(at) => {
             let config = at.load()?;
-            start_logs(&config, "warn");
+            let _logs = start_logs(&config, "warn");
             Ok(demo::run(config)?)
         }
         Command::Publish(arguments) => publish::run(&arguments).map_err(|error| match error {
@@ -136,13 +136,13 @@ fn run(command: Command) -> Result<(), Failure> {
 }
 
 /// `filter` holds where `RUST_LOG` says nothing.
-fn start_logs(config: &Config, filter: &str) {
+fn start_logs(config: &Config, filter: &str) -> telemetry::Logs {
     let is_json = match config.log.format {
         LogFormat::Auto => None,
         LogFormat::Text => Some(false),
         LogFormat::Json => Some(true),
     };
-    telemetry::start_logs(is_json, filter);
+    telemetry::start_logs(is_json, filter)
 }
 
 /// To standard output; a reader that has gone does not matter.

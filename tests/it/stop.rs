@@ -48,3 +48,16 @@ fn a_port_in_use_is_said() {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains(&address) && text.contains("http.listen") && text.contains("in use"), "{text}");
 }
+
+#[actix_rt::test]
+async fn a_log_that_nobody_reads_holds_up_nothing() {
+    let weir = Weir::start_unread().await;
+    let stream = weir.public_stream().await;
+    let mut unknown = stream.clone();
+    unknown.playback_id = "play_0000000000000000000000000a".into();
+    for _ in 0..2000 {
+        let refused = weir.client.get(weir.live_url(&unknown)).send().await.unwrap();
+        assert_eq!(refused.status(), 404);
+    }
+    assert_eq!(weir.facts(&stream).await["state"], "waiting");
+}

@@ -10,7 +10,7 @@ pub use viewer::{Seen, Viewer};
 
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -48,8 +48,29 @@ impl Weir {
         Self::start_in(Arc::new(TempDir::new().unwrap()), settings).await
     }
 
+    /// Nobody reads its log after the first lines.
+    pub async fn start_unread() -> Self {
+        let (weir, log) = Self::launch(Arc::new(TempDir::new().unwrap()), &[]);
+        // Kept open, and full before long.
+        std::mem::forget(log);
+        weir
+    }
+
     /// On the data of an earlier node.
     pub async fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
+        let (weir, mut lines) = Self::launch(data, settings);
+        let rest = weir.log.clone();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            while lines.read_line(&mut line).is_ok_and(|n| n > 0) {
+                rest.lock().unwrap().push_str(&line);
+                line.clear();
+            }
+        });
+        weir
+    }
+
+    fn launch(data: Arc<TempDir>, settings: &[(&str, &str)]) -> (Self, BufReader<ChildStderr>) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.arg("serve").current_dir(data.path()).env_clear().stderr(Stdio::piped()).stdout(Stdio::null());
         command.env("WEIR_ADMIN_KEY", ADMIN_KEY).env("WEIR_LOG_FORMAT", "json").env("RUST_LOG", "debug");
@@ -69,17 +90,9 @@ impl Weir {
                 break entry;
             }
         };
-        let rest = log.clone();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            while lines.read_line(&mut line).is_ok_and(|n| n > 0) {
-                rest.lock().unwrap().push_str(&line);
-                line.clear();
-            }
-        });
         let at = |name: &str| ready[name].as_str().unwrap().to_owned();
         let client = reqwest::Client::builder().timeout(DEADLINE).build().unwrap();
-        Self { child, http: at("http"), rtmp: at("rtmp"), internal: at("internal"), data, log, client }
+        (Self { child, http: at("http"), rtmp: at("rtmp"), internal: at("internal"), data, log, client }, lines)
     }
 
     pub fn pid(&self) -> u32 {
