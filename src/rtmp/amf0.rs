@@ -5,6 +5,8 @@ use bytes::{BufMut, BytesMut};
 
 /// Encoders nest three deep; decoding recurses.
 const DEPTH_MAX: usize = 16;
+/// Of one message; encoders' metadata has some twenty, and a value takes 30 times its byte.
+const VALUES_MAX: usize = 1024;
 /// The longest string with a 16-bit length, 2.4.
 const SHORT_STRING_MAX: usize = u16::MAX as usize;
 
@@ -92,22 +94,37 @@ impl From<f64> for Value {
 
 /// Takes one value off the front of `input`.
 pub fn decode(input: &mut &[u8]) -> Result<Value, Error> {
-    decode_at(input, 0)
+    decode_at(input, &mut Left { depth: DEPTH_MAX, values: VALUES_MAX })
 }
 
 /// All values up to the end of `input`.
 pub fn decode_all(mut input: &[u8]) -> Result<Vec<Value>, Error> {
+    let mut left = Left { depth: DEPTH_MAX, values: VALUES_MAX };
     let mut values = Vec::new();
     while !input.is_empty() {
-        values.push(decode(&mut input)?);
+        values.push(decode_at(&mut input, &mut left)?);
     }
     Ok(values)
 }
 
-fn decode_at(input: &mut &[u8], depth: usize) -> Result<Value, Error> {
-    if depth > DEPTH_MAX {
-        return Err(Error::AmfTooDeep(DEPTH_MAX));
+/// What a message may still hold.
+struct Left {
+    depth: usize,
+    values: usize,
+}
+
+impl Left {
+    /// Decodes what is nested in a value.
+    fn nested<T>(&mut self, decode: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        self.depth = self.depth.checked_sub(1).ok_or(Error::AmfTooDeep(DEPTH_MAX))?;
+        let decoded = decode(self);
+        self.depth += 1;
+        decoded
     }
+}
+
+fn decode_at(input: &mut &[u8], left: &mut Left) -> Result<Value, Error> {
+    left.values = left.values.checked_sub(1).ok_or(Error::AmfTooMany(VALUES_MAX))?;
     let [kind] = take(input)?;
     Ok(match kind {
         marker::NUMBER => Value::Number(f64::from_be_bytes(take(input)?)),
@@ -120,16 +137,16 @@ fn decode_at(input: &mut &[u8], depth: usize) -> Result<Value, Error> {
             let length = u32::from_be_bytes(take(input)?);
             Value::String(text(input, length as usize)?)
         }
-        marker::OBJECT => Value::Object(properties(input, depth)?),
+        marker::OBJECT => Value::Object(left.nested(|left| properties(input, left))?),
         marker::TYPED_OBJECT => {
             short_string(input)?;
-            Value::Object(properties(input, depth)?)
+            Value::Object(left.nested(|left| properties(input, left))?)
         }
         marker::ECMA_ARRAY => {
             let _count: [u8; 4] = take(input)?;
-            Value::EcmaArray(ecma_properties(input, depth)?)
+            Value::EcmaArray(left.nested(|left| ecma_properties(input, left))?)
         }
-        marker::STRICT_ARRAY => strict_array(input, depth)?,
+        marker::STRICT_ARRAY => left.nested(|left| strict_array(input, left))?,
         marker::DATE => {
             let unix_ms = f64::from_be_bytes(take(input)?);
             let _time_zone: [u8; 2] = take(input)?;
@@ -141,7 +158,7 @@ fn decode_at(input: &mut &[u8], depth: usize) -> Result<Value, Error> {
     })
 }
 
-fn properties(input: &mut &[u8], depth: usize) -> Result<Properties, Error> {
+fn properties(input: &mut &[u8], left: &mut Left) -> Result<Properties, Error> {
     let mut properties = Vec::new();
     loop {
         let name = short_string(input)?;
@@ -149,12 +166,12 @@ fn properties(input: &mut &[u8], depth: usize) -> Result<Properties, Error> {
             *input = &input[1..];
             return Ok(properties);
         }
-        properties.push((name, decode_at(input, depth + 1)?));
+        properties.push((name, decode_at(input, left)?));
     }
 }
 
 /// As an object, but some encoders leave out the end marker when the message ends there.
-fn ecma_properties(input: &mut &[u8], depth: usize) -> Result<Properties, Error> {
+fn ecma_properties(input: &mut &[u8], left: &mut Left) -> Result<Properties, Error> {
     let mut properties = Vec::new();
     while !input.is_empty() {
         let name = short_string(input)?;
@@ -162,18 +179,18 @@ fn ecma_properties(input: &mut &[u8], depth: usize) -> Result<Properties, Error>
             *input = &input[1..];
             break;
         }
-        properties.push((name, decode_at(input, depth + 1)?));
+        properties.push((name, decode_at(input, left)?));
     }
     Ok(properties)
 }
 
 /// The count is believed as far as there are bytes: each value takes one at least.
-fn strict_array(input: &mut &[u8], depth: usize) -> Result<Value, Error> {
+fn strict_array(input: &mut &[u8], left: &mut Left) -> Result<Value, Error> {
     let count = u32::from_be_bytes(take(input)?);
     if count as usize > input.len() {
         return Err(Error::AmfCount { count, remaining: input.len() });
     }
-    let values = (0..count).map(|_| decode_at(input, depth + 1)).collect::<Result<_, _>>()?;
+    let values = (0..count).map(|_| decode_at(input, left)).collect::<Result<_, _>>()?;
     Ok(Value::StrictArray(values))
 }
 
@@ -346,6 +363,14 @@ mod tests {
                 prop::collection::vec(inner, 0..6).prop_map(Value::StrictArray),
             ]
         })
+    }
+
+    #[test]
+    fn a_message_holds_only_so_many_values() {
+        assert_eq!(decode_all(&vec![marker::NULL; VALUES_MAX]).unwrap().len(), VALUES_MAX);
+        assert_eq!(decode_all(&vec![marker::NULL; VALUES_MAX + 1]), Err(Error::AmfTooMany(VALUES_MAX)));
+        let array = encoded(&Value::StrictArray(vec![Value::Null; VALUES_MAX]));
+        assert_eq!(decode(&mut &array[..]), Err(Error::AmfTooMany(VALUES_MAX)));
     }
 
     proptest! {

@@ -23,6 +23,10 @@ pub enum Error {
     AmfTruncated,
     #[error("amf0 values are nested deeper than {0}")]
     AmfTooDeep(usize),
+    #[error("more than {0} amf0 values in one message")]
+    AmfTooMany(usize),
+    #[error("too many commands for what was published")]
+    TooManyCommands,
     #[error("amf0 array claims {count} values in {remaining} bytes")]
     AmfCount { count: u32, remaining: usize },
     #[error("amf0 type marker {0:#04x} is not supported")]

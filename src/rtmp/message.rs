@@ -170,6 +170,11 @@ impl UserControl {
     }
 }
 
+/// Picture or sound, whatever it holds.
+pub fn is_media(message: &chunk::Message) -> bool {
+    matches!(message.kind, kind::AUDIO | kind::VIDEO)
+}
+
 /// The messages within an aggregate whose own time is `timestamp_ms`; what is cut short at the end is left out.
 ///
 /// Times within count from the first one's, 7.1.6.

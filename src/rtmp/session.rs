@@ -2,7 +2,7 @@
 
 use crate::rtmp::amf0::{Properties, Value};
 use crate::rtmp::flow::{Received, WINDOW_BYTES_DEFAULT};
-use crate::rtmp::message::{Command, Content, Limit, UserControl, split_aggregate};
+use crate::rtmp::message::{Command, Content, Limit, UserControl, is_media, split_aggregate};
 use crate::rtmp::status::{self, Code};
 use crate::rtmp::{Error, StreamKeySecret, chunk, handshake, key};
 use bytes::{Bytes, BytesMut};
@@ -10,8 +10,11 @@ use std::collections::VecDeque;
 
 /// What the server cuts its own messages into: its longest answer in one piece.
 const CHUNK_BYTES: u32 = 4096;
-/// Media that comes while nothing is published, or before the publish is decided: a keyframe and its second.
-const EARLY_BYTES_MAX: usize = 4 << 20;
+/// Media that comes while nothing is published, or before the publish is decided: a keyframe and its second. Nobody
+/// who has not shown a stream key holds more memory than this.
+const EARLY_BYTES_MAX: usize = 1 << 20;
+/// Commands and data messages without media between them; a publish takes about ten.
+const COMMANDS_MAX: u32 = 256;
 /// Encoders pack a second of sound at most.
 const AGGREGATED_MAX: usize = 1024;
 /// What is kept of how an encoder calls itself.
@@ -68,6 +71,10 @@ pub struct Session {
     /// Publishes that the peer took back before they were answered.
     withdrawn: u32,
     early_bytes: usize,
+    /// Commands that may still come; each media message of a publish gives one back.
+    commands_left: u32,
+    /// Once something is published.
+    limits: chunk::Limits,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +99,7 @@ impl Session {
     pub fn new(random: u64, limits: chunk::Limits) -> Self {
         Self {
             handshake: handshake::Server::new(random),
-            reader: chunk::Reader::new(limits),
+            reader: chunk::Reader::new(limits.at_most(EARLY_BYTES_MAX as u32)),
             writer: chunk::Writer::default(),
             out: BytesMut::new(),
             events: VecDeque::new(),
@@ -105,6 +112,8 @@ impl Session {
             streams_created: 0,
             withdrawn: 0,
             early_bytes: 0,
+            commands_left: COMMANDS_MAX,
+            limits,
         }
     }
 
@@ -150,6 +159,7 @@ impl Session {
         } else if let Step::Asked(stream_id) = self.step {
             self.step = Step::Publishing(stream_id);
             self.early_bytes = 0;
+            self.reader.set_limits(self.limits);
             self.send(0, Content::UserControl(UserControl::StreamBegin(stream_id)));
             self.send_status(stream_id, Code::PublishStart, "the stream is live");
         }
@@ -189,7 +199,7 @@ impl Session {
     }
 
     fn handle_message(&mut self, message: &chunk::Message) -> Result<(), Error> {
-        match Content::parse(message)? {
+        match self.parse(message)? {
             Content::WindowSize(bytes) => self.received.set_window(bytes),
             Content::PeerBandwidth { window_bytes, .. } => self.handle_peer_bandwidth(window_bytes),
             Content::UserControl(UserControl::PingRequest(time_ms)) => {
@@ -199,13 +209,24 @@ impl Session {
             Content::Aggregate(payload) => {
                 let parts = split_aggregate(message.timestamp_ms, message.stream_id, payload);
                 for part in parts.take(AGGREGATED_MAX) {
-                    let content = Content::parse(&part)?;
+                    let content = self.parse(&part)?;
                     self.handle_media(&part, content)?;
                 }
             }
             content => return self.handle_media(message, content),
         }
         Ok(())
+    }
+
+    /// Commands and data are paid for before they are looked at.
+    fn parse(&mut self, message: &chunk::Message) -> Result<Content, Error> {
+        if is_media(message) {
+            let publishing = self.step == Step::Publishing(message.stream_id);
+            self.commands_left = (self.commands_left + u32::from(publishing)).min(COMMANDS_MAX);
+        } else {
+            self.commands_left = self.commands_left.checked_sub(1).ok_or(Error::TooManyCommands)?;
+        }
+        Content::parse(message)
     }
 
     fn handle_media(&mut self, message: &chunk::Message, content: Content) -> Result<(), Error> {
@@ -744,6 +765,30 @@ mod tests {
         assert_eq!(peer.events().len(), 2);
         let error = std::iter::repeat_with(|| peer.say(1, frame.clone())).take(100).find_map(Result::err);
         assert_eq!(error, Some(Error::MediaTooEarly(EARLY_BYTES_MAX)));
+    }
+
+    #[test]
+    fn one_who_has_shown_no_key_gets_little_memory_and_few_commands() {
+        let mut peer = Peer::connected();
+        let error = peer.say(1, Content::Video(Bytes::from(vec![0; EARLY_BYTES_MAX + 1]))).unwrap_err();
+        let (length, max) = (EARLY_BYTES_MAX as u32 + 1, EARLY_BYTES_MAX as u32);
+        assert_eq!(error, Error::MessageTooLong { length, max });
+        let mut peer = Peer::connected();
+        let errors = std::iter::repeat_with(|| peer.command("nothing", 0.0, 0, vec![]));
+        assert_eq!(errors.take(COMMANDS_MAX as usize + 1).find_map(Result::err), Some(Error::TooManyCommands));
+    }
+
+    #[test]
+    fn a_publisher_may_send_a_data_message_with_each_frame() {
+        let mut peer = Peer::connected();
+        peer.publish(1, KEY);
+        peer.session.accept_publish();
+        for _ in 0..4 * COMMANDS_MAX {
+            peer.say(1, Content::Data(vec!["onTextData".into(), Value::Null])).unwrap();
+            peer.say(1, Content::Video(Bytes::from_static(b"frame"))).unwrap();
+            peer.events();
+        }
+        peer.say(1, Content::Video(Bytes::from(vec![0; 2 * EARLY_BYTES_MAX]))).unwrap();
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl StreamHandler<Bytes> for Session {
         if self.viewer.borrow().ticket.dialect == Dialect::Http {
             return;
         }
-        self.inbound.push(&bytes);
+        self.inbound.push(&bytes, self.worker.now());
         loop {
             match self.inbound.poll() {
                 Ok(Some(message)) => self.answer(message, ctx),

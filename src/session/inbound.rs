@@ -4,9 +4,13 @@ use crate::session::protocol::MESSAGE_BYTES_MAX;
 use actix_codec::Decoder as _;
 use actix_http::ws::{CloseCode, Codec, Frame, Item, ProtocolError};
 use bytes::{Bytes, BytesMut};
+use std::time::Duration;
 
 /// Of a client's frame: flags, length, mask (RFC 6455 5.2).
 const HEADER_BYTES_MAX: usize = 14;
+
+/// Frames of one viewer in a second: ten times what a player in trouble sends.
+const FRAMES_PER_SECOND_MAX: u32 = 200;
 
 /// One whole message.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub enum Malformed {
     Protocol(ProtocolError),
     #[error("a message longer than {MESSAGE_BYTES_MAX} bytes")]
     TooLong,
+    #[error("more than {FRAMES_PER_SECOND_MAX} frames a second")]
+    TooMany,
     #[error("text that is not UTF-8")]
     NotUtf8,
     #[error("a close code that may not be sent")]
@@ -37,6 +43,7 @@ impl Malformed {
         match self {
             Self::Protocol(_) | Self::CloseCode => 1002,
             Self::NotUtf8 => 1007,
+            Self::TooMany => 1008,
             Self::TooLong => 1009,
         }
     }
@@ -53,16 +60,29 @@ pub struct Inbound {
     codec: Codec,
     rest: BytesMut,
     partial: Option<Box<(Type, BytesMut)>>,
+    /// The second that is counted, and its frames.
+    second: u64,
+    frames: u32,
 }
 
 impl Default for Inbound {
     fn default() -> Self {
-        Self { codec: Codec::new().max_size(MESSAGE_BYTES_MAX), rest: BytesMut::new(), partial: None }
+        Self {
+            codec: Codec::new().max_size(MESSAGE_BYTES_MAX),
+            rest: BytesMut::new(),
+            partial: None,
+            second: 0,
+            frames: 0,
+        }
     }
 }
 
 impl Inbound {
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8], now: Duration) {
+        if self.second != now.as_secs() {
+            self.second = now.as_secs();
+            self.frames = 0;
+        }
         self.rest.extend_from_slice(bytes);
     }
 
@@ -82,6 +102,10 @@ impl Inbound {
                 }
                 return Ok(None);
             };
+            self.frames += 1;
+            if self.frames > FRAMES_PER_SECOND_MAX {
+                return Err(Malformed::TooMany);
+            }
             if let Some(message) = self.assemble(frame)? {
                 return Ok(Some(message));
             }
@@ -159,7 +183,7 @@ mod tests {
         let mut inbound = Inbound::default();
         let bytes = [frame(0x01, b"He"), frame(0x89, b"p"), frame(0x80, b"llo")].concat();
         for byte in bytes {
-            inbound.push(&[byte]);
+            inbound.push(&[byte], Duration::ZERO);
         }
         assert_eq!(inbound.poll().unwrap(), Some(Message::Ping(Bytes::from_static(b"p"))));
         assert_eq!(inbound.poll().unwrap(), Some(Message::Text(Bytes::from_static(b"Hello"))));
@@ -169,9 +193,10 @@ mod tests {
 
     #[test]
     fn what_breaks_the_protocol_is_refused_with_its_code() {
-        let long = vec![b'x'; 100];
+        let long = vec![b'x'; 125];
         let mut pieces = vec![frame(0x01, &long)];
-        pieces.extend((0..=MESSAGE_BYTES_MAX / 100).map(|_| frame(0x00, &long)));
+        let floods = frame(0x89, b"").repeat(FRAMES_PER_SECOND_MAX as usize + 1);
+        pieces.extend((0..=MESSAGE_BYTES_MAX / 125).map(|_| frame(0x00, &long)));
         for (bytes, code) in [
             (frame(0x81, &[0xff, 0xfe]), 1007),
             (frame(0x83, b""), 1002),
@@ -180,9 +205,10 @@ mod tests {
             (vec![0x81, 0x01, b'x'], 1002),
             ([vec![0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4], vec![0; MESSAGE_BYTES_MAX + 1]].concat(), 1009),
             (pieces.concat(), 1009),
+            (floods, 1008),
         ] {
             let mut inbound = Inbound::default();
-            inbound.push(&bytes);
+            inbound.push(&bytes, Duration::ZERO);
             let error = loop {
                 match inbound.poll() {
                     Ok(Some(_)) => {}

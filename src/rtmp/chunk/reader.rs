@@ -17,6 +17,14 @@ pub struct Limits {
     pub unfinished_bytes: usize,
 }
 
+impl Limits {
+    /// Neither may be more than `bytes`.
+    pub fn at_most(self, bytes: u32) -> Self {
+        let unfinished_bytes = self.unfinished_bytes.min(bytes as usize);
+        Self { message_bytes: self.message_bytes.min(bytes), unfinished_bytes, ..self }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -93,6 +101,11 @@ impl Default for Reader {
 }
 
 impl Reader {
+    /// For what comes from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
