@@ -41,7 +41,7 @@ const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
 /// Publishers have this long to take in that they are ended.
 const PUBLISHERS_END: Duration = Duration::from_secs(2);
 /// HTTP connections of one worker at once; viewers' sockets leave the HTTP server.
-const CONNECTIONS_MAX: usize = 10_000;
+const CONNECTIONS_MAX: usize = 100_000;
 
 /// Where a running node can be reached; ports that were 0 are known now.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,12 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+/// From the first byte of a request until the answer begins.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Gets the socket as soon as the head of the response is in the kernel.
 type Start = Box<dyn FnOnce(Socket)>;
@@ -28,6 +33,8 @@ enum State {
 pub struct Io {
     state: Rc<RefCell<State>>,
     peer: SocketAddr,
+    /// Runs while a request has begun and no answer has: actix-http times the first head only.
+    timeout: Option<Pin<Box<Sleep>>>,
 }
 
 /// What a request handler finds about its connection.
@@ -44,7 +51,7 @@ pub struct Taken;
 
 impl Io {
     pub fn new(socket: Socket, peer: SocketAddr) -> Self {
-        Self { state: Rc::new(RefCell::new(State::Http(socket))), peer }
+        Self { state: Rc::new(RefCell::new(State::Http(socket))), peer, timeout: None }
     }
 
     pub fn connection(&self) -> Connection {
@@ -80,13 +87,24 @@ impl Connection {
 }
 
 impl AsyncRead for Io {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.with(|socket| socket.poll_read(cx, buffer)).unwrap_or(Poll::Ready(Ok(())))
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = self.with(|socket| socket.poll_read(cx, buffer)).unwrap_or(Poll::Ready(Ok(())));
+        if buffer.filled().len() > before && self.timeout.is_none() {
+            self.timeout = Some(Box::pin(tokio::time::sleep(REQUEST_TIMEOUT)));
+        }
+        if let Some(timeout) = &mut self.timeout
+            && timeout.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 
 impl AsyncWrite for Io {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.timeout = None;
         if let State::Armed { is_written, .. } = &mut *self.state.borrow_mut() {
             *is_written = true;
         }

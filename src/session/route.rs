@@ -16,8 +16,8 @@ use crate::stream::packet::Phase;
 use crate::stream::state::Settings;
 use crate::tenancy;
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
 use bytes::Bytes;
@@ -44,7 +44,12 @@ pub struct Viewing {
 }
 
 pub fn configure(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/live/{name}").route(web::get().to(live)).route(web::head().to(live)));
+    config.service(
+        web::resource("/live/{name}")
+            .route(web::get().to(live))
+            .route(web::head().to(live))
+            .route(web::method(Method::OPTIONS).to(preflight)),
+    );
 }
 
 /// What a viewer asks for.
@@ -72,7 +77,7 @@ async fn live(request: HttpRequest, payload: web::Payload, name: web::Path<Strin
     let answer = async {
         let id = PlaybackId::parse(id).map_err(|_| Denied::NoSuchStream)?;
         let door = viewing.admission.door(&id).await?;
-        let own = viewing.public_url.clone().unwrap_or_else(|| client.origin());
+        let own = own_origin(&viewing, &client);
         door.check_origin(origin.as_deref(), &own)?;
         cors = origin.clone();
         if door.play.tenant.disabled_us.is_some() {
@@ -92,7 +97,9 @@ async fn live(request: HttpRequest, payload: web::Payload, name: web::Path<Strin
         }
         Err(denied) => {
             worker.metrics.auth_failure(denied.label());
-            tracing::info!(stream = id, address = %client.address, reason = denied.label(), "viewer refused");
+            // What is no id may be a key that was pasted into the wrong place.
+            let stream = PlaybackId::parse(id).map_or_else(|_| "malformed".to_owned(), |id| id.to_string());
+            tracing::info!(stream, address = %client.address, reason = denied.label(), "viewer refused");
             problem(denied).to_response()
         }
     };
@@ -101,6 +108,33 @@ async fn live(request: HttpRequest, payload: web::Payload, name: web::Path<Strin
     }
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("origin"));
     response
+}
+
+/// Lets a page elsewhere ask with an `Authorization` header; the request itself is checked when it comes.
+async fn preflight(request: HttpRequest, name: web::Path<String>) -> HttpResponse {
+    let viewing = request.app_data::<web::Data<Viewing>>().cloned();
+    let (Some(viewing), Some(origin)) = (viewing, origin(&request)) else {
+        return HttpResponse::BadRequest().finish();
+    };
+    let own = own_origin(&viewing, &Client::of(&request, &viewing.trusted));
+    let allowed = async {
+        let id = PlaybackId::parse(name.strip_suffix(".mp4").unwrap_or(&name)).map_err(|_| Denied::NoSuchStream)?;
+        viewing.admission.door(&id).await?.check_origin(Some(&origin), &own)
+    };
+    match allowed.await {
+        Ok(()) => HttpResponse::NoContent()
+            .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin))
+            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"))
+            .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization"))
+            .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"))
+            .insert_header((header::VARY, "origin"))
+            .finish(),
+        Err(denied) => problem(denied).to_response(),
+    }
+}
+
+fn own_origin(viewing: &Viewing, client: &Client) -> String {
+    viewing.public_url.clone().unwrap_or_else(|| client.origin())
 }
 
 /// One admitted request.
@@ -137,7 +171,7 @@ impl Visit<'_> {
         }
         let stream = &self.door.play.stream;
         let live = self.worker.registry.get(&stream.id).map(|handle| handle.live());
-        let origin = self.viewing.public_url.clone().unwrap_or_else(|| self.client.origin());
+        let origin = own_origin(&self.viewing, self.client);
         let ws_url = format!("{}/live/{}", origin.replacen("http", "ws", 1), stream.playback_id);
         HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(Facts {
             state: live.as_ref().map_or(Phase::Waiting, |l| l.phase).as_str(),
@@ -165,7 +199,7 @@ impl Visit<'_> {
     fn body(self, payload: web::Payload) -> HttpResponse {
         let mut response = HttpResponse::Ok();
         response.content_type("video/mp4").insert_header((header::CACHE_CONTROL, "no-store")).force_close();
-        if self.request.method() == actix_web::http::Method::HEAD {
+        if self.request.method() == Method::HEAD {
             return response.finish();
         }
         let mut response = response.body(Endless);

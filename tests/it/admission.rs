@@ -104,6 +104,10 @@ async fn only_the_named_origins_and_our_own_may_show_a_stream() {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["access-control-allow-origin"], origin);
         assert!(response.headers().get("access-control-allow-credentials").is_none());
+        let asked = weir.client.request(reqwest::Method::OPTIONS, weir.live_url(&stream)).header("origin", origin);
+        let answer = asked.send().await.unwrap();
+        assert_eq!(answer.headers()["access-control-allow-headers"], "authorization");
+        assert_eq!(answer.headers()["access-control-allow-origin"], origin);
         let mut viewer = Viewer::try_connect(&weir, &stream, "weir.v1", &[("origin", origin)]).await.unwrap();
         assert!(viewer.next().await.is("hello"));
     }
@@ -119,6 +123,9 @@ async fn a_token_may_come_by_protocol_header_or_query_and_is_never_logged() {
     let header = format!("Bearer {token}");
     let by_header = Viewer::try_connect(&weir, &stream, "", &[("authorization", &header)]).await;
     assert!(by_header.is_ok());
+    let mut mistaken = stream.clone();
+    mistaken.playback_id = stream.key.clone();
+    assert_eq!(weir.client.get(weir.live_url(&mistaken)).send().await.unwrap().status(), 404);
     stream.playback_id = format!("{}?token={token}", stream.playback_id);
     let mut by_query = Viewer::connect(&weir, &stream, "weir.v1").await;
     assert!(matches!(by_query.next().await, Seen::Text(_)));

@@ -103,3 +103,16 @@ async fn a_close_frame_is_answered_with_its_code() {
     viewer.socket.close(Some(frame)).await.unwrap();
     assert!(matches!(viewer.next().await, Seen::Close(1000)));
 }
+
+/// actix-http times the head of the first request only.
+#[actix_rt::test]
+async fn a_second_request_that_is_never_finished_is_given_up() {
+    let weir = Weir::start().await;
+    let mut socket = TcpStream::connect(&weir.http).unwrap();
+    socket.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert!(reads(&mut socket, b"live"));
+    socket.write_all(b"G").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    let mut rest = Vec::new();
+    assert!(socket.read_to_end(&mut rest).is_ok(), "it was kept open");
+}
