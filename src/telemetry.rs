@@ -28,6 +28,8 @@ pub struct Metrics {
     pub join_seconds: Histogram,
     pub viewer_latency_seconds: Histogram,
     frames_dropped: Family<Label, Counter>,
+    rung_changes: Family<Label, Counter>,
+    viewers_on_rung: Family<Label, Gauge>,
     viewers_evicted: Family<Label, Counter>,
     auth_failures: Family<Label, Counter>,
     publishes_refused: Family<Label, Counter>,
@@ -86,6 +88,18 @@ impl Metrics {
                 "Frames that a viewer was not sent",
                 Family::default(),
             ),
+            rung_changes: register(
+                registry_ref,
+                "rung_changes",
+                "Times that a viewer came to a rung of the drop ladder",
+                Family::default(),
+            ),
+            viewers_on_rung: register(
+                registry_ref,
+                "slow_viewers",
+                "Viewers below the drop ladder's first rung",
+                Family::default(),
+            ),
             viewers_evicted: register(registry_ref, "viewers_evicted", "Viewers that had to go", Family::default()),
             auth_failures: register(registry_ref, "auth_failures", "Keys and tokens refused", Family::default()),
             publishes_refused: register(registry_ref, "publishes_refused", "Publishers refused", Family::default()),
@@ -96,6 +110,21 @@ impl Metrics {
 
     pub fn frames_dropped(&self, reason: &'static str, frames: u64) {
         self.frames_dropped.get_or_create(&[("reason", reason)]).inc_by(frames);
+    }
+
+    /// A viewer left one rung of the drop ladder for another; on the first one nobody is counted.
+    pub fn rung_changed(&self, from: &'static str, to: &'static str) {
+        self.rung_changes.get_or_create(&[("rung", to)]).inc();
+        self.rung_left(from);
+        if to != "0" {
+            self.viewers_on_rung.get_or_create(&[("rung", to)]).inc();
+        }
+    }
+
+    pub fn rung_left(&self, rung: &'static str) {
+        if rung != "0" {
+            self.viewers_on_rung.get_or_create(&[("rung", rung)]).dec();
+        }
     }
 
     pub fn viewer_evicted(&self, reason: &'static str) {

@@ -3,7 +3,8 @@
 use crate::id::SessionId;
 use crate::media::fragment::Gap;
 use crate::media::frame::Kind;
-use crate::session::batch::Batch;
+use crate::session::batch::{Batch, Context, Course};
+use crate::session::ladder::RateMeter;
 use crate::session::protocol;
 use crate::session::viewer::{Dialect, Edges, InitFrames, Viewer};
 use crate::session::worker::Worker;
@@ -23,6 +24,13 @@ const RETRY_SPREAD_MS: u32 = 10_000;
 pub struct Changes {
     pub joined: Vec<subscriber::Viewer>,
     pub left: Vec<SessionId>,
+    pub moved: Vec<(SessionId, u8)>,
+}
+
+impl Changes {
+    pub fn is_empty(&self) -> bool {
+        self.joined.is_empty() && self.left.is_empty() && self.moved.is_empty()
+    }
 }
 
 /// Whether sound waits for the picture.
@@ -41,6 +49,9 @@ pub struct Fan {
     has_video: bool,
     backlog: Backlog,
     burst: Option<Rc<Batch>>,
+    meter: RateMeter,
+    /// Before `pending`.
+    course: Course,
     pending: Vec<Arc<Framed>>,
     pending_since: Duration,
     edges: Edges,
@@ -59,6 +70,8 @@ impl Fan {
             has_video: false,
             backlog: Backlog::new(bounds),
             burst: None,
+            meter: RateMeter::default(),
+            course: Course::default(),
             pending: Vec::new(),
             pending_since: Duration::ZERO,
             edges: Edges::default(),
@@ -121,7 +134,8 @@ impl Fan {
         if self.pending.is_empty() {
             return;
         }
-        let batch = Rc::new(Batch::new(std::mem::take(&mut self.pending), self.has_video));
+        let batch = Rc::new(Batch::new(std::mem::take(&mut self.pending), self.context(self.course)));
+        batch.parts().iter().for_each(|part| self.course.pass(part));
         for viewer in &self.viewers {
             viewer.borrow_mut().offer(&batch);
         }
@@ -144,7 +158,14 @@ impl Fan {
 
     /// Looks at all that depends on time; called twice a second.
     pub fn tick(&mut self) {
-        self.each(|viewer, _| viewer.tick());
+        let mut moved = Vec::new();
+        self.each(|viewer, _| {
+            viewer.tick();
+            if let Some(rung) = viewer.take_rung() {
+                moved.push((viewer.ticket.session.clone(), rung.number()));
+            }
+        });
+        self.changes.moved.extend(moved);
     }
 
     pub fn outbox_bytes(&self) -> usize {
@@ -167,6 +188,7 @@ impl Fan {
     pub fn put_back(&mut self, changes: Changes) {
         self.changes.joined.splice(0..0, changes.joined);
         self.changes.left.splice(0..0, changes.left);
+        self.changes.moved.splice(0..0, changes.moved);
     }
 
     /// The stream was lost: the next one is told of everybody.
@@ -174,12 +196,17 @@ impl Fan {
         self.is_known = false;
         self.changes.joined = self.viewers.iter().map(|v| listed(&v.borrow())).collect();
         self.changes.left.clear();
+        self.changes.moved.clear();
     }
 
     fn handle_fragment(&mut self, fragment: Arc<Framed>) -> Waits {
         *self.edges.of(fragment.kind) = Some(fragment.end_us);
         self.backlog.push(fragment.clone());
         self.burst = None;
+        self.meter.add(&fragment);
+        if fragment.is_video_key() && self.pending.iter().any(|f| f.kind == Kind::Video) {
+            self.flush();
+        }
         let waits = fragment.kind == Kind::Audio && self.has_video;
         if self.pending.is_empty() {
             self.pending_since = self.worker.now();
@@ -223,6 +250,7 @@ impl Fan {
             }
         }
         self.adopt_backlog(backlog);
+        missed.iter().for_each(|fragment| self.meter.add(fragment));
         self.pending = missed;
         self.flush();
     }
@@ -241,6 +269,7 @@ impl Fan {
         self.has_video = init.tracks.iter().any(|t| t.kind == Kind::Video);
         self.backlog.restart();
         self.burst = None;
+        self.course = Course::default();
         self.each(|viewer, _| viewer.change_init(&frames));
         self.init = Some(frames);
     }
@@ -268,9 +297,13 @@ impl Fan {
 
     fn burst(&mut self) -> Option<Rc<Batch>> {
         if self.burst.is_none() && !self.backlog.is_empty() {
-            self.burst = Some(Rc::new(Batch::new(self.backlog.to_vec(), self.has_video)));
+            self.burst = Some(Rc::new(Batch::new(self.backlog.to_vec(), self.context(Course::default()))));
         }
         self.burst.clone()
+    }
+
+    fn context(&self, course: Course) -> Context {
+        Context { has_video: self.has_video, course, rates: self.meter.rates() }
     }
 
     /// Calls `act` on each viewer, with a time after which it may come back, then sends what it queued.
@@ -296,6 +329,7 @@ fn listed(viewer: &Viewer) -> subscriber::Viewer {
             Dialect::Http => "http",
         },
         since_us: ticket.since_us,
+        rung: viewer.rung().number(),
     }
 }
 

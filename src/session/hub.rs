@@ -71,11 +71,15 @@ impl Hub {
         }
         let Some(handle) = &self.handle else { return };
         let changes = fan.take_changes();
-        if changes.joined.is_empty() && changes.left.is_empty() {
+        if changes.is_empty() {
             return;
         }
-        let command =
-            Command::Viewers { subscriber: self.id, joined: changes.joined.clone(), left: changes.left.clone() };
+        let command = Command::Viewers {
+            subscriber: self.id,
+            joined: changes.joined.clone(),
+            left: changes.left.clone(),
+            moved: changes.moved.clone(),
+        };
         if let Err(SendError::Full | SendError::Closed) = handle.try_send(command) {
             fan.put_back(changes);
         }

@@ -1,8 +1,10 @@
-//! What one viewer has not been sent yet: bounded, in order, cut only where the next keyframe makes it good.
+//! What one viewer has not been sent yet: bounded, in order, and cut so that what follows can be decoded.
 
 use crate::media::fragment::Gap;
-use crate::media::frame::Kind;
-use crate::session::batch::Batch;
+use crate::media::frame::{Kind, Role};
+use crate::session::batch::{Batch, Cut};
+use crate::session::ladder::{Ladder, Rung};
+use crate::stream::packet::Framed;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -13,6 +15,12 @@ use std::time::Duration;
 const CONTROL_BYTES_MAX: usize = 64 * 1024;
 /// Without progress for this long while bytes wait, a viewer is too slow.
 const STUCK_AFTER: Duration = Duration::from_secs(8);
+/// What brings a new viewer to live may wait this long, whatever its size: it is shared by all who join.
+const BURST_WITHIN: Duration = Duration::from_secs(1);
+/// So much sound may wait beyond the bound for pictures.
+const SOUND_BYTES: usize = 16 * 1024;
+/// Sound that is older is not worth sending once there is too much.
+const SOUND_OLD_US: i64 = 300_000;
 
 /// How this viewer gets its fragments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +40,7 @@ pub enum TooSlow {
 #[derive(Debug)]
 enum Item {
     Control(Bytes),
+    Gap(Bytes, Gap),
     /// The burst that brings a new viewer to live.
     Burst(Bytes, Rc<Batch>),
     Media(Bytes, Rc<Batch>),
@@ -40,54 +49,99 @@ enum Item {
 impl Item {
     fn bytes(&self) -> &Bytes {
         match self {
-            Self::Control(bytes) | Self::Burst(bytes, _) | Self::Media(bytes, _) => bytes,
+            Self::Control(bytes) | Self::Gap(bytes, _) | Self::Burst(bytes, _) | Self::Media(bytes, _) => bytes,
         }
     }
 }
 
-/// The holes of one viewer, a track each.
+/// Makes the message for a hole, where the viewer understands one.
+type Tell<'a> = &'a mut dyn FnMut(Gap) -> Option<Bytes>;
+
+/// What a viewer was not sent since it got the last of a track.
 #[derive(Debug, Default, Clone, Copy)]
 struct Holes {
     video: Option<Gap>,
     audio: Option<Gap>,
+    /// Disposable frames left out, which the next picture bridges if it is queued.
+    bridgeable: Option<Gap>,
 }
 
 impl Holes {
-    fn widen(&mut self, batch: &Batch) -> u32 {
-        for part in batch.parts() {
-            let hole = match part.kind {
-                Kind::Video => &mut self.video,
-                Kind::Audio => &mut self.audio,
-            };
-            let gap =
-                hole.get_or_insert(Gap { kind: part.kind, from_us: part.start_us, to_us: part.end_us, frames: 0 });
-            gap.from_us = gap.from_us.min(part.start_us);
-            gap.to_us = gap.to_us.max(part.end_us);
-            gap.frames += 1;
+    fn of(&mut self, kind: Kind) -> &mut Option<Gap> {
+        match kind {
+            Kind::Video => &mut self.video,
+            Kind::Audio => &mut self.audio,
         }
-        u32::try_from(batch.parts().len()).unwrap_or(u32::MAX)
+    }
+
+    fn widen(&mut self, part: &Framed) {
+        if part.kind == Kind::Video {
+            self.break_bridge();
+        }
+        self.merge(&hole_of(part));
+    }
+
+    fn skip_disposable(&mut self, part: &Framed) {
+        let skipped = self.bridgeable.get_or_insert_with(|| Gap { frames: 0, ..hole_of(part) });
+        skipped.to_us = part.end_us;
+        skipped.frames += 1;
+    }
+
+    fn break_bridge(&mut self) {
+        if let Some(skipped) = self.bridgeable.take() {
+            self.merge(&skipped);
+        }
+    }
+
+    fn merge(&mut self, gap: &Gap) {
+        match self.of(gap.kind) {
+            Some(hole) => {
+                hole.from_us = hole.from_us.min(gap.from_us);
+                hole.to_us = hole.to_us.max(gap.to_us);
+                hole.frames += gap.frames;
+            }
+            hole => *hole = Some(*gap),
+        }
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Mode {
-    Sending,
-    /// Nothing is sent until the next start; the holes so far.
-    Skipping(Holes),
+fn hole_of(part: &Framed) -> Gap {
+    Gap { kind: part.kind, from_us: part.start_us, to_us: part.end_us, frames: 1 }
 }
+
+/// The picture that was queued last, and so what may follow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chain {
+    /// Nothing is sent, sound neither, before a batch that a viewer can start with.
+    New,
+    /// No picture before the next keyframe.
+    Broken,
+    /// The stream's last one.
+    Full,
+    /// The stream's last one that is not disposable.
+    Base,
+}
+
+/// Frames that a viewer was not sent: on overflow and in waiting for the next keyframe, then as each rung has it.
+pub type Dropped = [u32; Rung::ALL.len()];
 
 /// The queue between a hub and one socket.
 #[derive(Debug)]
 pub struct Outbox {
     framing: Framing,
-    limit_bytes: usize,
+    ladder: Ladder,
+    chain: Chain,
+    holes: Holes,
     queue: VecDeque<Item>,
     /// Of the first item, gone already.
     sent_of_first: usize,
     media_bytes: usize,
+    /// The keyframes' part of them.
+    key_bytes: usize,
     control_bytes: usize,
     burst_bytes: usize,
-    mode: Mode,
+    burst_at: Duration,
+    dropped: Dropped,
     /// Since when bytes wait without progress.
     waiting_since: Option<Duration>,
 }
@@ -96,60 +150,67 @@ impl Outbox {
     pub fn new(framing: Framing, limit_bytes: usize) -> Self {
         Self {
             framing,
-            limit_bytes,
+            ladder: Ladder::new(limit_bytes),
+            chain: Chain::Full,
+            holes: Holes::default(),
             queue: VecDeque::new(),
             sent_of_first: 0,
             media_bytes: 0,
+            key_bytes: 0,
             control_bytes: 0,
             burst_bytes: 0,
-            mode: Mode::Sending,
+            burst_at: Duration::ZERO,
+            dropped: Dropped::default(),
             waiting_since: None,
         }
     }
 
-    /// Nothing is sent before a batch that a viewer can start with; no hole is told of.
+    /// Nothing is sent before a batch that a viewer can start with.
     pub fn skip_to_start(&mut self) {
-        if matches!(self.mode, Mode::Sending) {
-            self.mode = Mode::Skipping(Holes::default());
-        }
+        self.chain = Chain::New;
     }
 
     pub fn push_control(&mut self, bytes: Bytes, now: Duration) -> Result<(), TooSlow> {
-        self.control_bytes += bytes.len();
         self.push(Item::Control(bytes), now);
         if self.control_bytes > CONTROL_BYTES_MAX { Err(TooSlow::Piled) } else { Ok(()) }
     }
 
-    /// Queues what a new viewer starts with, whatever its size: it is shared and told apart from what comes later.
+    /// Queues what a new viewer starts with.
     pub fn push_burst(&mut self, batch: Rc<Batch>, now: Duration) {
-        let bytes = self.bytes_of(&batch);
-        self.burst_bytes += bytes.len();
-        self.push(Item::Burst(bytes, batch), now);
-        self.mode = Mode::Sending;
+        self.burst_at = now;
+        self.chain = if batch.is_start() { Chain::Full } else { Chain::Broken };
+        self.push(Item::Burst(self.bytes_of(&batch), batch), now);
     }
 
-    /// Queues a batch or leaves it out and says how many frames that cost; `gap` makes the message for each hole
-    /// that ends here.
-    pub fn offer(&mut self, batch: &Rc<Batch>, now: Duration, gap: impl FnMut(Gap) -> Option<Bytes>) -> u32 {
-        let bytes = self.bytes_of(batch);
-        let mut dropped = 0;
-        if matches!(self.mode, Mode::Sending) && self.is_over(bytes.len()) {
-            dropped += self.discard();
+    /// Queues what this viewer is to get of a batch; `gap` makes the message for each hole that ends here.
+    pub fn offer(&mut self, batch: &Rc<Batch>, now: Duration, mut gap: impl FnMut(Gap) -> Option<Bytes>) {
+        if batch.is_keyframe() {
+            self.ladder.handle_keyframe(batch.rates(), now);
         }
-        if let Mode::Skipping(holes) = &mut self.mode {
-            if !batch.is_start() {
-                return dropped + holes.widen(batch);
-            }
-            let messages: Vec<Bytes> = [holes.video, holes.audio].into_iter().flatten().filter_map(gap).collect();
-            for message in messages {
-                self.control_bytes += message.len();
-                self.push(Item::Control(message), now);
-            }
-            self.mode = Mode::Sending;
+        let Some(mut cut) = self.choose(batch) else { return };
+        let mut piece = batch.cut(cut);
+        if piece.as_ref().is_some_and(|piece| self.is_over(piece, now)) {
+            self.handle_overflow(batch, &mut gap, now);
+            cut = self.choose(batch).unwrap_or(cut);
+            piece = batch.cut(cut);
         }
-        self.media_bytes += bytes.len();
-        self.push(Item::Media(bytes, batch.clone()), now);
-        dropped
+        if let Some(full) = piece.take_if(|piece| !piece.is_keyframe() && self.is_over(piece, now)) {
+            self.discard(batch, &mut gap, now);
+            piece = Some(full).filter(|piece| !self.is_over(piece, now));
+            if piece.is_none() {
+                batch.parts().iter().for_each(|part| self.lose(part));
+                self.chain = if batch.has_video() { Chain::Broken } else { self.chain };
+                return;
+            }
+        }
+        if matches!(cut, Cut::Keys | Cut::Sound) {
+            self.holes.break_bridge();
+        }
+        if let Some(piece) = piece {
+            self.tell_gaps(&piece, &mut gap, now);
+            self.push(Item::Media(self.bytes_of(&piece), piece), now);
+        }
+        self.leave_out(batch, cut);
     }
 
     /// Fills `slices` with what is to be written next, oldest first.
@@ -165,6 +226,7 @@ impl Outbox {
 
     /// Takes note of `written` bytes that went out.
     pub fn advance(&mut self, mut written: usize, now: Duration) {
+        self.ladder.handle_taken(written);
         if written > 0 {
             self.waiting_since = Some(now);
         }
@@ -182,6 +244,14 @@ impl Outbox {
         }
         self.queue = VecDeque::new();
         self.waiting_since = None;
+        self.ladder.handle_empty();
+    }
+
+    /// The socket takes no more for now.
+    pub fn handle_full(&mut self, now: Duration) {
+        if !self.queue.is_empty() {
+            self.ladder.handle_full(now);
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -190,12 +260,20 @@ impl Outbox {
 
     /// Fragments may go straight to the socket.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && matches!(self.mode, Mode::Sending)
+        self.queue.is_empty() && self.chain == Chain::Full && self.rung() == Rung::Full
     }
 
-    /// Media goes out, rather than being left out until the next start.
-    pub fn is_sending(&self) -> bool {
-        matches!(self.mode, Mode::Sending)
+    /// Something was queued that a viewer can start with.
+    pub fn has_begun(&self) -> bool {
+        self.chain != Chain::New
+    }
+
+    pub fn rung(&self) -> Rung {
+        self.ladder.rung()
+    }
+
+    pub fn take_dropped(&mut self) -> Dropped {
+        std::mem::take(&mut self.dropped)
     }
 
     /// Forgets what was not begun: the viewer is about to go.
@@ -217,6 +295,149 @@ impl Outbox {
         }
     }
 
+    /// How much of a batch the viewer can decode and is to get.
+    fn choose(&self, batch: &Batch) -> Option<Cut> {
+        let is_cut_off = matches!(self.chain, Chain::New | Chain::Broken);
+        match self.rung() {
+            _ if self.chain == Chain::New && !batch.is_start() => None,
+            _ if !batch.has_video() => Some(Cut::Whole),
+            _ if is_cut_off && !batch.is_start() => Some(Cut::Sound),
+            Rung::Full if is_cut_off => Some(Cut::Whole),
+            Rung::Base | Rung::Gop if is_cut_off => Some(Cut::Start),
+            // Between the two only where the picture before belongs to both.
+            Rung::Full | Rung::Base | Rung::Gop if !batch.follows_joint() => {
+                Some(if self.chain == Chain::Base { Cut::Base } else { Cut::Whole })
+            }
+            Rung::Full => Some(Cut::Whole),
+            Rung::Base | Rung::Gop => Some(Cut::Base),
+            Rung::Keys if batch.is_start() => Some(Cut::Keys),
+            Rung::Keys | Rung::Sound => Some(Cut::Sound),
+        }
+    }
+
+    /// Takes note of what the viewer does not get of a batch that was cut, and of what may follow.
+    fn leave_out(&mut self, batch: &Batch, cut: Cut) {
+        let rung = usize::from(self.rung().number());
+        for part in batch.pictures() {
+            if part.role != Role::Disposable {
+                self.holes.bridgeable = None;
+            }
+            let (is_left_out, is_hole) = match cut {
+                Cut::Whole => (false, false),
+                Cut::Base | Cut::Start => (part.role == Role::Disposable, false),
+                Cut::Keys => (part.role != Role::Key, true),
+                Cut::Sound => (true, true),
+            };
+            self.dropped[rung] += u32::from(is_left_out);
+            match is_left_out {
+                true if is_hole => self.holes.widen(part),
+                true => self.holes.skip_disposable(part),
+                false => {}
+            }
+        }
+        let has_pictures = batch.pictures().next().is_some();
+        self.chain = match cut {
+            Cut::Whole if has_pictures || !batch.has_video() => Chain::Full,
+            Cut::Base | Cut::Start if has_pictures => Chain::Base,
+            Cut::Whole | Cut::Base | Cut::Start => self.chain,
+            Cut::Keys | Cut::Sound => Chain::Broken,
+        };
+    }
+
+    fn tell_gaps(&mut self, piece: &Batch, gap: Tell<'_>, now: Duration) {
+        for kind in [Kind::Video, Kind::Audio] {
+            if piece.parts().iter().any(|part| part.kind == kind)
+                && let Some(hole) = self.holes.of(kind).take()
+                && let Some(message) = gap(hole)
+            {
+                self.push(Item::Gap(message, hole), now);
+            }
+        }
+    }
+
+    fn is_over(&self, piece: &Batch, now: Duration) -> bool {
+        if self.media_bytes + self.burst_bytes == 0 {
+            return false;
+        }
+        if self.burst_bytes > 0 && now.saturating_sub(self.burst_at) >= BURST_WITHIN {
+            return true;
+        }
+        let bound = self.ladder.bound(now);
+        if piece.is_keyframe() {
+            return self.media_bytes > bound;
+        }
+        let room = if piece.pictures().next().is_none() { bound + SOUND_BYTES } else { bound };
+        self.media_bytes - self.key_bytes + self.bytes_of(piece).len() > room
+    }
+
+    fn handle_overflow(&mut self, batch: &Batch, gap: Tell<'_>, now: Duration) {
+        let was_gop = self.rung() == Rung::Gop;
+        let rung = self.ladder.handle_overflow(batch.rates(), now);
+        let is_picture = batch.pictures().next().is_some();
+        if !(was_gop && rung == Rung::Gop && is_picture && !batch.is_keyframe()) {
+            self.discard(batch, gap, now);
+        }
+        if is_picture && !batch.is_keyframe() && self.chain != Chain::New {
+            self.chain = Chain::Broken;
+        }
+    }
+
+    /// Leaves out all media that was not begun, but the sound of the last moment before `batch`.
+    fn discard(&mut self, batch: &Batch, gap: Tell<'_>, now: Duration) {
+        let newest_us = batch.edge_us();
+        let begun = self.sent_of_first > 0;
+        for (index, item) in std::mem::take(&mut self.queue).into_iter().enumerate() {
+            self.forget(&item);
+            match item {
+                Item::Control(_) => self.keep(item),
+                Item::Gap(..) if begun && index == 0 => self.keep(item),
+                Item::Gap(_, gap) => self.holes.merge(&gap),
+                Item::Burst(bytes, batch) | Item::Media(bytes, batch) if begun && index == 0 => {
+                    self.keep_begun(&bytes, &batch);
+                }
+                Item::Burst(_, batch) | Item::Media(_, batch) => {
+                    self.keep_sound(&batch, newest_us, gap, now);
+                }
+            }
+        }
+    }
+
+    /// Of the first item, up to the end of the fragment that is being sent.
+    fn keep_begun(&mut self, bytes: &Bytes, batch: &Rc<Batch>) {
+        let mut end = 0;
+        let mut kept = Vec::new();
+        for part in batch.parts() {
+            if end < self.sent_of_first {
+                end += self.part_bytes(part);
+                kept.push(part.clone());
+            } else {
+                self.lose(part);
+            }
+        }
+        let kept = if kept.len() == batch.parts().len() { batch.clone() } else { Rc::new(batch.of(kept)) };
+        self.keep(Item::Media(bytes.slice(..end.min(bytes.len())), kept));
+    }
+
+    fn keep_sound(&mut self, batch: &Rc<Batch>, newest_us: i64, gap: Tell<'_>, now: Duration) {
+        let sound = batch.cut(Cut::Sound).filter(|sound| sound.edge_us() > newest_us - SOUND_OLD_US);
+        for part in batch.parts().iter().filter(|part| part.kind == Kind::Video || sound.is_none()) {
+            self.lose(part);
+        }
+        if let Some(sound) = sound {
+            self.tell_gaps(&sound, gap, now);
+            self.keep(Item::Media(self.bytes_of(&sound), sound));
+        }
+    }
+
+    /// What was or would have been queued is not sent.
+    fn lose(&mut self, part: &Framed) {
+        self.dropped[0] += 1;
+        self.holes.widen(part);
+        if part.kind == Kind::Video && self.chain != Chain::New {
+            self.chain = Chain::Broken;
+        }
+    }
+
     fn bytes_of(&self, batch: &Batch) -> Bytes {
         match self.framing {
             Framing::WebSocket => batch.messages().clone(),
@@ -224,194 +445,41 @@ impl Outbox {
         }
     }
 
+    fn part_bytes(&self, part: &Framed) -> usize {
+        match self.framing {
+            Framing::WebSocket => part.len_bytes(),
+            Framing::Http => part.payload().len(),
+        }
+    }
+
     fn push(&mut self, item: Item, now: Duration) {
         self.waiting_since.get_or_insert(now);
+        self.keep(item);
+    }
+
+    fn keep(&mut self, item: Item) {
+        self.count(&item, |sum, bytes| sum + bytes);
         self.queue.push_back(item);
     }
 
-    fn is_over(&self, more: usize) -> bool {
-        let waits = self.media_bytes + self.burst_bytes > 0;
-        waits && self.media_bytes + more > self.limit_bytes
-    }
-
-    /// Leaves out all media that was not begun; what follows has to be a start.
-    fn discard(&mut self) -> u32 {
-        let mut holes = Holes::default();
-        let mut dropped = 0;
-        let begun = usize::from(self.sent_of_first > 0);
-        let mut index = 0;
-        let mut queue = std::mem::take(&mut self.queue);
-        queue.retain(|item| {
-            let keep = index < begun || matches!(item, Item::Control(_));
-            index += 1;
-            if !keep {
-                self.forget(item);
-                if let Item::Media(_, batch) | Item::Burst(_, batch) = item {
-                    dropped += holes.widen(batch);
-                }
-            }
-            keep
-        });
-        self.queue = queue;
-        self.mode = Mode::Skipping(holes);
-        dropped
-    }
-
     fn forget(&mut self, item: &Item) {
+        self.count(item, |sum, bytes| sum - bytes);
+    }
+
+    fn count(&mut self, item: &Item, add: impl Fn(usize, usize) -> usize) {
         match item {
-            Item::Control(bytes) => self.control_bytes -= bytes.len(),
-            Item::Burst(bytes, _) => self.burst_bytes -= bytes.len(),
-            Item::Media(bytes, _) => self.media_bytes -= bytes.len(),
+            Item::Control(bytes) | Item::Gap(bytes, _) => self.control_bytes = add(self.control_bytes, bytes.len()),
+            Item::Burst(bytes, _) => self.burst_bytes = add(self.burst_bytes, bytes.len()),
+            Item::Media(bytes, batch) => {
+                let keys = batch.pictures().filter(|part| part.role == Role::Key);
+                let key_bytes = keys.map(|part| self.part_bytes(part)).sum();
+                self.key_bytes = add(self.key_bytes, key_bytes);
+                self.media_bytes = add(self.media_bytes, bytes.len());
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::frame::Role;
-    use crate::session::protocol::gap_json;
-    use crate::stream::packet::{Epoch, Framed};
-    use crate::stream::ws_frame::{self, WsFrame};
-    use proptest::prelude::*;
-    use std::sync::Arc;
-
-    const LIMIT: usize = 1000;
-
-    fn batch(number: u32, role: Role, size: usize) -> Rc<Batch> {
-        let mut payload = vec![0; size.max(4)];
-        payload[..4].copy_from_slice(&number.to_be_bytes());
-        let start_us = i64::from(number) * 40_000;
-        let part = Framed {
-            epoch: Epoch::default(),
-            kind: Kind::Video,
-            role,
-            start_us,
-            end_us: start_us + 40_000,
-            ingest_us: 0,
-            frame: WsFrame::binary_from(&payload),
-        };
-        Rc::new(Batch::new(vec![Arc::new(part)], true))
-    }
-
-    fn gap(gap: Gap) -> Option<Bytes> {
-        Some(ws_frame::text(&gap_json(&gap, "slow")))
-    }
-
-    /// What the socket would have got, and how much of it at a time.
-    fn read(outbox: &mut Outbox, most: usize, into: &mut Vec<u8>) {
-        let mut slices = [IoSlice::new(&[]); 8];
-        let count = outbox.slices(&mut slices);
-        let all: Vec<u8> = slices[..count].iter().flat_map(|s| s.to_vec()).take(most).collect();
-        into.extend_from_slice(&all);
-        outbox.advance(all.len(), Duration::ZERO);
-    }
-
-    #[derive(Debug, PartialEq)]
-    enum Seen {
-        Frame(u32),
-        Gap { from_us: i64, to_us: i64, frames: u64 },
-    }
-
-    fn parse(mut bytes: &[u8]) -> Vec<Seen> {
-        let mut seen = Vec::new();
-        while !bytes.is_empty() {
-            let (size, header) = match bytes[1] {
-                126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
-                short => (usize::from(short), 2),
-            };
-            let payload = &bytes[header..header + size];
-            if bytes[0] == 0x82 {
-                seen.push(Seen::Frame(u32::from_be_bytes(payload[..4].try_into().unwrap())));
-            } else {
-                let json: serde_json::Value = serde_json::from_slice(payload).unwrap();
-                let number = |key: &str| json[key].as_i64().unwrap();
-                let frames = json["frames"].as_u64().unwrap();
-                seen.push(Seen::Gap { from_us: number("from_us"), to_us: number("to_us"), frames });
-            }
-            bytes = &bytes[header + size..];
-        }
-        seen
-    }
-
-    #[test]
-    fn over_the_bound_a_viewer_goes_on_at_the_next_keyframe_and_is_told() {
-        let mut outbox = Outbox::new(Framing::WebSocket, LIMIT);
-        let mut out = Vec::new();
-        outbox.offer(&batch(0, Role::Key, 400), Duration::ZERO, gap);
-        read(&mut outbox, 10, &mut out);
-        for number in 1..8 {
-            outbox.offer(&batch(number, Role::Reference, 400), Duration::ZERO, gap);
-        }
-        outbox.offer(&batch(8, Role::Key, 400), Duration::ZERO, gap);
-        read(&mut outbox, usize::MAX, &mut out);
-        let hole = Seen::Gap { from_us: 40_000, to_us: 320_000, frames: 7 };
-        assert_eq!(parse(&out), [Seen::Frame(0), hole, Seen::Frame(8)]);
-    }
-
-    #[test]
-    fn a_viewer_who_reads_nothing_is_too_slow_after_eight_seconds() {
-        let mut outbox = Outbox::new(Framing::WebSocket, LIMIT);
-        outbox.offer(&batch(0, Role::Key, 400), Duration::from_secs(5), gap);
-        outbox.offer(&batch(1, Role::Key, 400), Duration::from_secs(9), gap);
-        assert_eq!(outbox.check(Duration::from_secs(12)), Ok(()));
-        assert_eq!(outbox.check(Duration::from_secs(13)), Err(TooSlow::Stuck));
-        outbox.advance(1, Duration::from_secs(12));
-        assert_eq!(outbox.check(Duration::from_secs(13)), Ok(()));
-    }
-
-    #[test]
-    fn messages_that_pile_up_are_too_slow() {
-        let mut outbox = Outbox::new(Framing::WebSocket, LIMIT);
-        let message = ws_frame::text(&"x".repeat(10_000));
-        let pushed: Vec<_> = (0..8).map(|_| outbox.push_control(message.clone(), Duration::ZERO)).collect();
-        assert_eq!(pushed[5], Ok(()));
-        assert_eq!(pushed[7], Err(TooSlow::Piled));
-    }
-
-    #[test]
-    fn a_new_viewer_is_not_told_of_what_came_before() {
-        let mut outbox = Outbox::new(Framing::WebSocket, LIMIT);
-        let mut out = Vec::new();
-        outbox.skip_to_start();
-        outbox.offer(&batch(1, Role::Reference, 10), Duration::ZERO, |_| None);
-        outbox.offer(&batch(2, Role::Key, 10), Duration::ZERO, |_| None);
-        read(&mut outbox, usize::MAX, &mut out);
-        assert_eq!(parse(&out), [Seen::Frame(2)]);
-    }
-
-    proptest! {
-        #[test]
-        fn any_viewer_gets_whole_gops_in_order_and_hears_of_each_hole(
-            steps in prop::collection::vec((0_u32..10, 1_usize..700, 0_usize..900), 1..200)
-        ) {
-            let mut outbox = Outbox::new(Framing::WebSocket, LIMIT);
-            let mut out = Vec::new();
-            for (number, (role, size, reads)) in steps.iter().enumerate() {
-                let role = if *role == 0 || number == 0 { Role::Key } else { Role::Reference };
-                outbox.offer(&batch(number as u32, role, *size), Duration::ZERO, gap);
-                prop_assert!(outbox.len_bytes() <= LIMIT + 2 * 710 + 300, "{}", outbox.len_bytes());
-                read(&mut outbox, *reads, &mut out);
-            }
-            while !outbox.is_empty() {
-                read(&mut outbox, usize::MAX, &mut out);
-            }
-            let is_key = |n: u32| n == 0 || steps[n as usize].0 == 0;
-            let mut next = 0;
-            for seen in parse(&out) {
-                match seen {
-                    Seen::Gap { from_us, to_us, frames } => {
-                        prop_assert_eq!(from_us, i64::from(next) * 40_000);
-                        next += frames as u32;
-                        prop_assert_eq!(to_us, i64::from(next) * 40_000);
-                        prop_assert!(is_key(next), "resumed at {}, no keyframe", next);
-                    }
-                    Seen::Frame(number) => {
-                        prop_assert_eq!(number, next);
-                        next += 1;
-                    }
-                }
-            }
-        }
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@ use crate::id::SessionId;
 use crate::media::frame::Kind;
 use crate::net::socket::Socket;
 use crate::session::batch::Batch;
+use crate::session::ladder::Rung;
 use crate::session::outbox::{Framing, Outbox};
 use crate::session::protocol::{self, ServerMessage};
 use crate::session::worker::Worker;
@@ -24,6 +25,9 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 const RENEW_BEFORE_US: i64 = 30_000_000;
 /// Pieces of one write: the burst of a new viewer is two, a slow viewer's queue is cut off by the kernel anyway.
 const SLICES: usize = 16;
+
+/// Why frames were left out, in the order of `outbox::Dropped`.
+const DROP_REASONS: [&str; Rung::ALL.len()] = ["slow", "disposable", "gop", "keyframes", "sound_only"];
 
 /// How a viewer speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +75,9 @@ pub struct Viewer {
     init: Option<Rc<InitFrames>>,
     is_started: bool,
     owes_live: bool,
+    /// As it was counted and told last.
+    counted_rung: Rung,
+    told_rung: Rung,
     asked_for_token: bool,
     joined: Duration,
     heard: Duration,
@@ -111,6 +118,8 @@ impl Viewer {
             init: None,
             is_started: false,
             owes_live: false,
+            counted_rung: Rung::Full,
+            told_rung: Rung::Full,
             asked_for_token: false,
             joined: now,
             heard: now,
@@ -178,15 +187,12 @@ impl Viewer {
             return;
         }
         let is_v1 = self.ticket.dialect == Dialect::V1;
-        let dropped =
-            self.outbox.offer(batch, now, |gap| is_v1.then(|| ws_frame::text(&protocol::gap_json(&gap, "slow"))));
-        if dropped > 0 {
-            self.worker.metrics.frames_dropped("slow", u64::from(dropped));
-        }
+        self.outbox.offer(batch, now, |gap| is_v1.then(|| ws_frame::text(&protocol::gap_json(&gap, "slow"))));
         if sent > 0 {
             self.outbox.advance(sent, now);
         }
-        if self.owes_live && self.outbox.is_sending() {
+        self.count_drops();
+        if self.owes_live && self.outbox.has_begun() {
             self.media_was_queued(batch);
         }
         self.flush();
@@ -214,12 +220,18 @@ impl Viewer {
             let written =
                 if count == 0 { self.socket.try_flush().map(|_| 0) } else { self.socket.try_write(&slices[..count]) };
             match written {
-                Ok(0) if self.socket.wants_flush() => return self.wake(),
+                Ok(0) if self.socket.wants_flush() => {
+                    self.outbox.handle_full(self.worker.now());
+                    return self.wake();
+                }
                 Ok(written) => {
                     self.worker.metrics.delivered_bytes.inc_by(written as u64);
                     self.outbox.advance(written, self.worker.now());
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return self.wake(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.outbox.handle_full(self.worker.now());
+                    return self.wake();
+                }
                 Err(_) => return self.end(),
             }
         }
@@ -267,6 +279,16 @@ impl Viewer {
     /// Not greeted yet, because the stream has not answered the hub.
     pub fn is_waiting(&self) -> bool {
         !self.is_started && self.life == Life::Open
+    }
+
+    pub fn rung(&self) -> Rung {
+        self.outbox.rung()
+    }
+
+    /// The rung, where it is another one than at the last call.
+    pub fn take_rung(&mut self) -> Option<Rung> {
+        let rung = self.rung();
+        (std::mem::replace(&mut self.told_rung, rung) != rung).then_some(rung)
     }
 
     pub fn outbox_bytes(&self) -> usize {
@@ -335,6 +357,19 @@ impl Viewer {
         }
         if matches!(self.life, Life::Closing { .. }) && self.ticket.dialect == Dialect::Http && self.outbox.is_empty() {
             self.end();
+        }
+    }
+
+    fn count_drops(&mut self) {
+        for (reason, frames) in DROP_REASONS.into_iter().zip(self.outbox.take_dropped()) {
+            if frames > 0 {
+                self.worker.metrics.frames_dropped(reason, u64::from(frames));
+            }
+        }
+        let rung = self.rung();
+        if rung != self.counted_rung {
+            self.worker.metrics.rung_changed(self.counted_rung.label(), rung.label());
+            self.counted_rung = rung;
         }
     }
 
@@ -409,6 +444,7 @@ impl Viewer {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
+        self.worker.metrics.rung_left(self.counted_rung.label());
         self.socket.shut();
     }
 }

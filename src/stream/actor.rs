@@ -131,8 +131,8 @@ impl Handler<Command> for Stream {
             }
             Command::Subscribe(subscriber) => self.subscribers.add(subscriber, self.state.snapshot()),
             Command::Unsubscribe(id) => self.subscribers.remove(id),
-            Command::Viewers { subscriber, joined, left } => {
-                self.subscribers.change(subscriber, joined, &left);
+            Command::Viewers { subscriber, joined, left, moved } => {
+                self.subscribers.change(subscriber, joined, &left, &moved);
                 self.publish_status();
             }
             Command::Sessions(reply) => reply(self.subscribers.viewers().cloned().collect()),

@@ -120,6 +120,8 @@ mod tests {
             epoch: Epoch::default(),
             kind,
             role,
+            start: 0,
+            end: 0,
             start_us: start_ms * 1000,
             end_us: start_ms * 1000 + 40_000,
             ingest_us: 0,

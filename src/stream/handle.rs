@@ -26,6 +26,8 @@ pub enum Command {
         subscriber: SubscriberId,
         joined: Vec<Viewer>,
         left: Vec<SessionId>,
+        /// To another rung of the drop ladder.
+        moved: Vec<(SessionId, u8)>,
     },
     Sessions(Reply<Vec<Viewer>>),
     Order(Packet),

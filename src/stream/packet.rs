@@ -1,5 +1,6 @@
 //! What a stream gives to its subscribers, made once and shared by all.
 
+use crate::media::fmp4;
 use crate::media::fragment::{Fragment, Gap, Init, Track};
 use crate::media::frame::{Kind, Role};
 use crate::stream::ws_frame::WsFrame;
@@ -66,6 +67,9 @@ pub struct Framed {
     pub epoch: Epoch,
     pub kind: Kind,
     pub role: Role,
+    /// Decode time at which it begins and ends, in the track's timescale.
+    pub start: u64,
+    pub end: u64,
     pub start_us: i64,
     pub end_us: i64,
     pub ingest_us: i64,
@@ -78,11 +82,33 @@ impl Framed {
             epoch,
             kind: fragment.kind,
             role: fragment.role,
+            start: fragment.start,
+            end: fragment.start + u64::from(fragment.duration),
             start_us: fragment.start_us,
             end_us: fragment.end_us,
             ingest_us: fragment.ingest_us,
             frame: WsFrame::binary(fragment.buffer),
         }
+    }
+
+    /// A copy of this picture for viewers who were not sent what lies between `before` and it (F20).
+    pub fn bridged(&self, before: &Edge) -> Result<Self, crate::media::Error> {
+        let buffer = fmp4::bridge(&self.payload(), before.end)?;
+        Ok(Self {
+            epoch: self.epoch,
+            kind: self.kind,
+            role: self.role,
+            start: before.end,
+            end: self.end,
+            start_us: before.end_us,
+            end_us: self.end_us,
+            ingest_us: self.ingest_us,
+            frame: WsFrame::binary(buffer),
+        })
+    }
+
+    pub fn edge(&self) -> Edge {
+        Edge { end: self.end, end_us: self.end_us }
     }
 
     pub fn is_video_key(&self) -> bool {
@@ -96,6 +122,13 @@ impl Framed {
     pub fn payload(&self) -> Bytes {
         self.frame.payload()
     }
+}
+
+/// Where a fragment ends, in its track's timescale and as media time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    pub end: u64,
+    pub end_us: i64,
 }
 
 /// Everything a viewer needs to start: sent to a subscriber when it comes and when it has lost its place.

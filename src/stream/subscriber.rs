@@ -32,6 +32,8 @@ pub struct Viewer {
     pub dialect: &'static str,
     /// Unix time.
     pub since_us: i64,
+    /// Of the drop ladder; 0 is everything.
+    pub rung: u8,
 }
 
 struct Entry {
@@ -78,11 +80,14 @@ impl Subscribers {
         self.times_behind += fell_behind;
     }
 
-    /// Notes who came to and who left a hub.
-    pub fn change(&mut self, id: SubscriberId, joined: Vec<Viewer>, left: &[SessionId]) {
+    /// Notes who came to and who left a hub, and who is on another rung now.
+    pub fn change(&mut self, id: SubscriberId, joined: Vec<Viewer>, left: &[SessionId], moved: &[(SessionId, u8)]) {
         if let Some(entry) = self.entries.iter_mut().find(|e| e.subscriber.id() == id) {
             entry.viewers.extend(joined);
             entry.viewers.retain(|v| !left.contains(&v.session));
+            for (session, rung) in moved {
+                entry.viewers.iter_mut().filter(|v| v.session == *session).for_each(|v| v.rung = *rung);
+            }
         }
     }
 
@@ -194,6 +199,8 @@ mod tests {
             epoch: Epoch::default(),
             kind: Kind::Video,
             role,
+            start: 0,
+            end: 0,
             start_us: 0,
             end_us: 1,
             ingest_us: 0,
@@ -242,10 +249,13 @@ mod tests {
             address: "127.0.0.1".into(),
             dialect: "weir.v1",
             since_us: 0,
+            rung: 0,
         };
-        subscribers.change(SubscriberId(1), vec![viewer.clone()], &[]);
+        subscribers.change(SubscriberId(1), vec![viewer.clone()], &[], &[]);
         assert_eq!(subscribers.viewers_count(), 1);
-        subscribers.change(SubscriberId(1), vec![], &[viewer.session]);
+        subscribers.change(SubscriberId(1), vec![], &[], &[(viewer.session.clone(), 3)]);
+        assert_eq!(subscribers.viewers().map(|v| v.rung).collect::<Vec<_>>(), [3]);
+        subscribers.change(SubscriberId(1), vec![], &[viewer.session], &[]);
         assert_eq!(subscribers.viewers_count(), 0);
         *hub.answer.lock().unwrap() = Some(Refused::Gone);
         subscribers.deliver(&[fragment(Role::Key)], snapshot);

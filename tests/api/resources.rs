@@ -273,9 +273,15 @@ async fn viewers_are_listed_by_stream_and_kicked_by_their_own_tenant_only() {
         address: "192.0.2.9".to_owned(),
         dialect: "weir.v1",
         since_us: NOW_US + i64::from(n),
+        rung: 0,
     };
     running.send(Command::Subscribe(Box::new(Hub))).await.unwrap();
-    let joined = Command::Viewers { subscriber: SubscriberId(1), joined: vec![viewer(1), viewer(2)], left: Vec::new() };
+    let joined = Command::Viewers {
+        subscriber: SubscriberId(1),
+        joined: vec![viewer(1), viewer(2)],
+        left: Vec::new(),
+        moved: Vec::new(),
+    };
     running.send(joined).await.unwrap();
 
     let first = api.get(&format!("{path}&limit=1")).await;
