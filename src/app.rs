@@ -1,12 +1,17 @@
 //! The composition root: chooses the parts, binds the ports, runs until told to stop.
 
 mod enforcer;
+mod watcher;
 
 use crate::api::{self, Health, Phase};
 use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
-use crate::cluster::{Bus, LocalBus, LocalOwnership, Owner};
+use crate::cluster::seats::Seats;
+use crate::cluster::{Bus, Counters, LocalBus, LocalCounters, LocalOwnership, Owner};
 use crate::config::{Config, DatabaseUrl, write_private};
+use crate::hooks::client::Client;
+use crate::hooks::guard::Guard;
+use crate::hooks::{self, Event, Feed};
 use crate::id::{KeyId, StreamId};
 use crate::net::client::Trusted;
 use crate::net::server::{self, Options};
@@ -30,11 +35,14 @@ use actix_web::{App as WebApp, HttpResponse, web};
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use enforcer::Enforcer;
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
+use watcher::Watcher;
 
 /// Certificates are looked at this often.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
@@ -61,6 +69,9 @@ struct Parts {
     admission: Arc<Admission>,
     health: Arc<Health>,
     bus: Arc<dyn Bus>,
+    counters: Arc<dyn Counters>,
+    seats: Arc<Seats>,
+    feed: Arc<Feed>,
     trusted: Trusted,
     backlog: Bounds,
 }
@@ -75,6 +86,7 @@ pub struct Node {
     tasks: Vec<JoinHandle<()>>,
     arbiters: Vec<Arbiter>,
     drain_timeout: Duration,
+    drain_asked: Arc<Notify>,
 }
 
 impl Node {
@@ -91,10 +103,11 @@ impl Node {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let ingest = (cores / 4).max(1);
         let arbiters: Vec<Arbiter> = (0..ingest).map(|_| Arbiter::new()).collect();
-        let parts = Arc::new(assemble(config, &arbiters).await?);
+        let (feed, events) = Feed::new();
+        let parts = Arc::new(assemble(config, &arbiters, feed).await?);
         first_start(config, &parts).await?;
-        let enforcer = Enforcer { registry: parts.registry.clone(), admission: parts.admission.clone() };
-        parts.bus.subscribe(Arc::new(enforcer));
+        let drain_asked = Arc::new(Notify::new());
+        parts.bus.subscribe(Arc::new(enforcer(config, &parts, drain_asked.clone())));
         let workers = cores.saturating_sub(ingest).max(1);
         let mut node = Self {
             addresses,
@@ -105,7 +118,9 @@ impl Node {
             tasks: Vec::new(),
             arbiters,
             drain_timeout: config.drain_timeout,
+            drain_asked,
         };
+        node.tasks.extend(tell_events(config, &node.parts, events));
         node.serve_public(http, workers, config)?;
         node.serve_internal(internal)?;
         node.serve_publishers(rtmp);
@@ -125,6 +140,7 @@ impl Node {
         };
         let viewing = web::Data::new(Viewing {
             admission: self.parts.admission.clone(),
+            seats: self.parts.seats.clone(),
             trusted: self.parts.trusted.clone(),
             backlog: self.parts.backlog,
             public_url: config.public_url.clone(),
@@ -180,6 +196,12 @@ impl Node {
         }));
     }
 
+    /// Resolves when the API was asked to drain this node.
+    pub fn drain_asked(&self) -> impl Future<Output = ()> + use<> {
+        let asked = self.drain_asked.clone();
+        async move { asked.notified().await }
+    }
+
     /// Sends everybody away and ends; viewers are told, and come back to another node or after the restart.
     pub async fn drain(self) {
         self.parts.health.enter(Phase::Draining);
@@ -210,7 +232,7 @@ impl Node {
     }
 }
 
-async fn assemble(config: &Config, arbiters: &[Arbiter]) -> anyhow::Result<Parts> {
+async fn assemble(config: &Config, arbiters: &[Arbiter], feed: Arc<Feed>) -> anyhow::Result<Parts> {
     let clock: Arc<dyn Clock> = Arc::new(System::new());
     let metrics = Arc::new(Metrics::new());
     let root = config.root_secret(random())?;
@@ -224,7 +246,58 @@ async fn assemble(config: &Config, arbiters: &[Arbiter]) -> anyhow::Result<Parts
     let trusted = Trusted::new(config.trusted_proxies.iter().copied());
     let health = Arc::new(Health::new(store.clone(), metrics.clone()));
     let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
-    Ok(Parts { clock, metrics, store, secrets, registry, admission, health, bus, trusted, backlog })
+    let counters: Arc<dyn Counters> = Arc::new(LocalCounters::default());
+    let seats = Arc::new(Seats::default());
+    Ok(Parts {
+        clock,
+        metrics,
+        store,
+        secrets,
+        registry,
+        admission,
+        health,
+        bus,
+        counters,
+        seats,
+        feed,
+        trusted,
+        backlog,
+    })
+}
+
+fn enforcer(config: &Config, parts: &Parts, drain: Arc<Notify>) -> Enforcer {
+    Enforcer {
+        node: config.node.id.clone(),
+        store: parts.store.clone(),
+        registry: parts.registry.clone(),
+        admission: parts.admission.clone(),
+        seats: parts.seats.clone(),
+        backlog: parts.backlog,
+        drain,
+    }
+}
+
+/// What watches the streams, what writes their events down, and what sends them to webhooks.
+fn tell_events(config: &Config, parts: &Parts, events: mpsc::Receiver<Arc<Event>>) -> [JoinHandle<()>; 3] {
+    let watcher = Watcher {
+        store: parts.store.clone(),
+        registry: parts.registry.clone(),
+        seats: parts.seats.clone(),
+        counters: parts.counters.clone(),
+        feed: parts.feed.clone(),
+        clock: parts.clock.clone(),
+        random: fill_random,
+        known: HashMap::new(),
+        tenants: HashMap::new(),
+    };
+    let worker = hooks::Worker::new(hooks::Parts {
+        store: parts.store.clone(),
+        secrets: parts.secrets.clone(),
+        clock: parts.clock.clone(),
+        client: Client::new(Guard { allowed: config.webhooks.allowed_networks.clone() }),
+        random: fill_random,
+    });
+    [actix_rt::spawn(watcher.run()), actix_rt::spawn(worker.clone().write(events)), actix_rt::spawn(worker.send())]
 }
 
 fn publishing(config: &Config, parts: &Parts) -> rtmp::Parts {
@@ -239,6 +312,7 @@ fn publishing(config: &Config, parts: &Parts) -> rtmp::Parts {
         secrets: parts.secrets.clone(),
         clock: parts.clock.clone(),
         metrics: parts.metrics.clone(),
+        seats: parts.seats.clone(),
         limits: chunk::Limits::default(),
         settings: Box::new(move |stored| tenancy::settings(stored, backlog)),
         on_publish: Box::new(move |publish| {
@@ -265,6 +339,8 @@ fn administration(config: &Config, parts: &Parts, rtmp: SocketAddr) -> api::Stat
         clock: parts.clock.clone(),
         random: fill_random,
         trusted: parts.trusted.clone(),
+        feed: parts.feed.clone(),
+        health: parts.health.clone(),
     };
     api::State::new(parts, &config)
 }

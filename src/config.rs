@@ -35,6 +35,7 @@ pub struct Config {
     pub tls: Option<Tls>,
     pub limits: Limits,
     pub log: Log,
+    pub webhooks: Webhooks,
     /// The root secret; unset: made at the first start in `data_dir`.
     pub secret: Option<Secret>,
     /// A platform API key; unset: made at the first start.
@@ -127,6 +128,13 @@ pub struct Limits {
     pub failed_tries: u32,
     pub rtmp_handshake: Duration,
     pub http_headers: Duration,
+}
+
+/// Outgoing calls: to webhooks, and for keys.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    /// Called although they are not public, on any port.
+    pub allowed_networks: Vec<IpNet>,
 }
 
 #[derive(Debug, Clone)]
@@ -350,6 +358,7 @@ impl Draft {
                 http_headers: Duration::from_secs(5),
             },
             log: Log { format: LogFormat::Auto },
+            webhooks: Webhooks { allowed_networks: Vec::new() },
             secret: None,
             admin_key: None,
             trusted_proxies: Vec::new(),

@@ -28,6 +28,7 @@
 //! cluster/  who owns a stream, what nodes count together and tell each other; local versions
 //! auth/     the root secret, keys, viewers' tokens
 //! net/      accepting, TLS, taking a socket out of the HTTP server, who a client is, problem+json [S]
+//! hooks/    events to listeners and webhooks: outbox, signing, backoff, the guard on outgoing calls; client, worker [S]
 //! api/      the admin REST API: one route table, one map of errors [S]
 //! cli/      serve, demo, publish, token, migrate [S]
 //! app/      the composition root: wires everything, and makes changes take effect on what runs here [S]
@@ -81,6 +82,8 @@ pub mod api;
 pub mod app;
 #[cfg(feature = "node")]
 pub mod cli;
+#[cfg(feature = "node")]
+pub mod hooks;
 #[cfg(feature = "node")]
 pub mod net;
 #[cfg(feature = "node")]

@@ -14,3 +14,5 @@ mod health;
 mod resources;
 #[path = "api/support.rs"]
 mod support;
+#[path = "api/webhooks.rs"]
+mod webhooks;

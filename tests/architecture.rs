@@ -56,6 +56,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store/", &["store", "auth", "clock", "config", "id"]),
     ("cluster/", &["cluster", "store", "auth", "clock", "config", "id"]),
     ("auth/", &["auth", "clock", "config", "id"]),
+    ("hooks/", &["hooks", "store", "auth", "net", "clock", "config", "id"]),
     ("net/", &["net", "clock", "config", "telemetry"]),
     (
         "api/",
@@ -65,6 +66,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "store",
             "cluster",
             "auth",
+            "hooks",
             "net",
             "clock",
             "config",

@@ -12,6 +12,8 @@ use weir::store::{Error, Memory, Postgres, Sqlite, Store};
 mod commands;
 #[path = "store/contract.rs"]
 mod contract;
+#[path = "store/killed.rs"]
+mod killed;
 #[path = "store/ledger.rs"]
 mod ledger;
 #[path = "support/postgres.rs"]

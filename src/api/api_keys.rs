@@ -7,8 +7,10 @@ use crate::id::{KeyId, TenantId};
 use crate::store::{ApiKey, Page, Role};
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 pub(super) struct ApiKeyView {
     id: KeyId,
     /// Null: the platform's.
@@ -34,15 +36,15 @@ impl From<&ApiKey> for ApiKeyView {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct ApiKeyCreated {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ApiKeyCreated {
     #[serde(flatten)]
     view: ApiKeyView,
     /// Shown this once.
     key: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateApiKey {
     tenant: Option<String>,

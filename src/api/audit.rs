@@ -7,19 +7,24 @@ use crate::store::{Audited, Outcome};
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 pub(super) struct AuditView {
     /// A 64-bit number as a string.
     seq: String,
     at: String,
     tenant: Option<TenantId>,
     actor: String,
+    #[schema(value_type = Option<String>)]
     address: Option<IpAddr>,
     action: String,
     target: String,
     outcome: Outcome,
+    #[schema(value_type = Option<Object>)]
     before: Option<serde_json::Value>,
+    #[schema(value_type = Option<Object>)]
     after: Option<serde_json::Value>,
 }
 

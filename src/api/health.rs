@@ -42,6 +42,10 @@ impl Health {
         self.phase.store(phase as u8, Ordering::SeqCst);
     }
 
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::SeqCst) {
             phase if phase == Phase::Starting as u8 => Phase::Starting,

@@ -3,6 +3,7 @@
 use super::show::time;
 use crate::stream::status::Live;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Past this, a viewer waits noticeably for a picture, and encoders can do better.
 const GOP_SLOW_S: f64 = 4.0;
@@ -10,7 +11,8 @@ const GOP_SLOW_S: f64 = 4.0;
 /// Past this, players need a longer buffer for the later of the two.
 const SKEW_MS_MAX: i64 = 500;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LiveStatus)]
 pub(super) struct LiveView {
     /// `waiting`, `live`, `stalled`, `interrupted` or `ended`.
     pub(super) state: &'static str,
@@ -29,26 +31,27 @@ pub(super) struct LiveView {
     warnings: Vec<Warning>,
 }
 
-#[derive(Debug, Serialize)]
-struct Video {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Video {
     codec: String,
     width: Option<u16>,
     height: Option<u16>,
     bitrate: u64,
 }
 
-#[derive(Debug, Serialize)]
-struct Audio {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Audio {
     codec: String,
     sample_rate: Option<u32>,
     channels: Option<u8>,
     bitrate: u64,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
-struct Warning {
-    code: &'static str,
-    message: String,
+/// What viewers would feel, and what the publisher can do about it.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub struct Warning {
+    pub code: &'static str,
+    pub message: String,
 }
 
 impl LiveView {
@@ -98,7 +101,7 @@ impl LiveView {
     }
 }
 
-fn warnings(live: &Live) -> Vec<Warning> {
+pub fn warnings(live: &Live) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, message: String| warnings.push(Warning { code, message });
     let video = live.tracks.iter().find(|track| track.width.is_some());

@@ -4,10 +4,13 @@ mod api_keys;
 mod audit;
 mod caller;
 mod error;
+mod events;
 mod first_start;
 mod health;
 mod input;
 mod live;
+mod nodes;
+mod openapi;
 mod provision;
 mod replay;
 mod request_id;
@@ -19,6 +22,8 @@ mod stream_keys;
 mod streams;
 mod tenants;
 pub mod tokens;
+mod usage;
+mod webhooks;
 
 use crate::auth::rate::Rates;
 use crate::auth::secret::{Hash, Secrets};
@@ -26,6 +31,7 @@ use crate::auth::tries::Tries;
 use crate::clock::Clock;
 use crate::cluster::{Bus, Message};
 use crate::config::Config;
+use crate::hooks::Feed;
 use crate::net::client::Trusted;
 use crate::store::Store;
 use crate::stream::registry::Registry;
@@ -34,6 +40,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use error::Error;
 pub use first_start::first_key;
 pub use health::{Health, Phase, health};
+pub use live::warnings;
+pub use openapi::document;
 pub use provision::{Demo, DemoStream, demo};
 pub use routes::{BASE, ROUTES, Route, configure};
 pub use show::Links;
@@ -50,7 +58,10 @@ pub struct State {
     pub clock: Arc<dyn Clock>,
     pub random: Random,
     pub trusted: Trusted,
+    feed: Arc<Feed>,
+    health: Arc<Health>,
     node: String,
+    started_us: i64,
     links: Links,
     /// The configured administrator's key.
     admin_key: Option<Hash>,
@@ -68,11 +79,13 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub random: Random,
     pub trusted: Trusted,
+    pub feed: Arc<Feed>,
+    pub health: Arc<Health>,
 }
 
 impl State {
     pub fn new(parts: Parts, config: &Config) -> Self {
-        let Parts { store, bus, registry, secrets, clock, random, trusted } = parts;
+        let Parts { store, bus, registry, secrets, clock, random, trusted, feed, health } = parts;
         Self {
             admin_key: config.admin_key.as_ref().map(|key| secrets.hash(key.reveal())),
             node: config.node.id.clone(),
@@ -80,6 +93,9 @@ impl State {
             body_bytes_max: config.limits.api_body_bytes,
             rates: Mutex::new(Rates::new(config.limits.api_rate)),
             tries: Mutex::new(Tries::new(config.limits.failed_tries)),
+            started_us: clock.unix_us(),
+            feed,
+            health,
             store,
             bus,
             registry,

@@ -2,7 +2,10 @@
 
 use super::caller::check;
 use super::request_id::numbered;
-use super::{Error, api_keys, audit, sessions, signing_keys, stream_keys, streams, tenants, tokens};
+use super::{
+    Error, api_keys, audit, events, nodes, openapi, sessions, signing_keys, stream_keys, streams, tenants, tokens,
+    usage, webhooks,
+};
 use crate::store::Role;
 use actix_web::http::Method;
 use actix_web::middleware::{DefaultHeaders, from_fn};
@@ -55,6 +58,18 @@ pub const ROUTES: &[Route] = table! {
     GET    "/api-keys"                      Owner    api_keys::list;
     POST   "/api-keys"                      Owner    api_keys::create;
     DELETE "/api-keys/{key}"                Owner    api_keys::delete;
+    GET    "/webhooks"                      Reader   webhooks::list;
+    POST   "/webhooks"                      Owner    webhooks::create;
+    GET    "/webhooks/{webhook}"            Reader   webhooks::get;
+    PATCH  "/webhooks/{webhook}"            Owner    webhooks::patch;
+    DELETE "/webhooks/{webhook}"            Owner    webhooks::delete;
+    POST   "/webhooks/{webhook}/test"       Owner    webhooks::test;
+    GET    "/webhooks/{webhook}/deliveries" Reader   webhooks::deliveries;
+    POST   "/webhooks/{webhook}/deliveries/{delivery}/redeliver" Owner webhooks::redeliver;
+    GET    "/events"                        Reader   events::listen;
+    GET    "/usage"                         Reader   usage::list;
+    GET    "/nodes"                         Platform nodes::list;
+    POST   "/nodes/{node}/drain"            Platform nodes::drain;
     GET    "/audit"                         Owner    audit::list;
 };
 
@@ -70,6 +85,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
     for resource in resources() {
         scope = scope.service(resource);
     }
+    scope = scope.route("/openapi.json", web::get().to(openapi::serve));
     config.service(scope);
 }
 

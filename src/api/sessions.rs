@@ -12,11 +12,13 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 /// A stream answers in well under a millisecond; one that does not is as good as gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
 pub(super) struct SessionView {
     id: SessionId,
     stream: StreamId,

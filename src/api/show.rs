@@ -11,6 +11,7 @@ use actix_web::http::header::ETAG;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 /// RFC 3339, UTC.
 pub(super) fn time(unix_us: i64) -> String {
@@ -72,7 +73,7 @@ pub struct Links {
     rtmp_port: u16,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct IngestLinks {
     /// Server and key in one, for programs such as ffmpeg; null where the key is not shown.
     pub rtmp_url: Option<String>,
@@ -81,7 +82,7 @@ pub struct IngestLinks {
     pub stream_key: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PlayLinks {
     pub ws_url: String,
     pub mp4_url: String,

@@ -11,11 +11,13 @@ use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// An RSA key of 8192 bits in PEM has 1.5 kB.
 const PUBLIC_KEY_BYTES_MAX: usize = 8 * 1024;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SigningKey)]
 pub(super) struct SigningKeyView {
     id: KeyId,
     /// What tokens name it by.
@@ -37,15 +39,15 @@ impl From<&SigningKey> for SigningKeyView {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct SigningKeyCreated {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SigningKeyCreated {
     #[serde(flatten)]
     key: SigningKeyView,
     /// Of an HS256 key, base64url, shown this once.
     secret: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateSigningKey {
     tenant: Option<String>,

@@ -7,8 +7,10 @@ use crate::id::KeyId;
 use crate::store::StreamKey;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StreamKey)]
 pub(super) struct KeyView {
     id: KeyId,
     prefix: String,

@@ -11,11 +11,13 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 const RECONNECT_WINDOW_S_MAX: u32 = 3_600;
 const ORIGINS_MAX: usize = 100;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Stream)]
 pub(super) struct StreamView {
     id: StreamId,
     tenant: TenantId,
@@ -31,8 +33,9 @@ pub(super) struct StreamView {
 }
 
 /// What its tenant chose.
-#[derive(Debug, Serialize)]
-struct SettingsView {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StreamSettings)]
+pub(super) struct SettingsView {
     name: String,
     policy: Policy,
     second_publisher: SecondPublisher,
@@ -42,7 +45,7 @@ struct SettingsView {
     labels: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct StreamCreated {
     #[serde(flatten)]
     stream: StreamView,
@@ -50,7 +53,8 @@ pub(super) struct StreamCreated {
 }
 
 /// Shown this once.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StreamKeyCreated)]
 pub(super) struct KeyCreated {
     pub(super) id: KeyId,
     pub(super) key: Option<String>,
@@ -80,7 +84,7 @@ fn view(state: &State, links: &Linker<'_>, stream: &Stream, key: Option<&str>) -
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateStream {
     /// A platform key names the tenant.
@@ -222,7 +226,7 @@ pub(super) async fn get(state: web::Data<State>, caller: Caller, id: web::Path<S
     Ok(revised(StatusCode::OK, stream.revision, view(&state, &links, &stream, None)))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatchStream {
     name: Option<String>,
@@ -230,6 +234,7 @@ pub(super) struct PatchStream {
     second_publisher: Option<SecondPublisher>,
     reconnect_window_s: Option<u32>,
     #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<u32>)]
     latency_target_ms: Option<Option<u32>>,
     allowed_origins: Option<Vec<String>>,
     labels: Option<BTreeMap<String, String>>,

@@ -9,8 +9,10 @@ use crate::store::{Material, NewSigningKey, NewTenant, Page, Quotas, Tenant};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Tenant)]
 pub(super) struct TenantView {
     id: TenantId,
     name: String,
@@ -21,12 +23,15 @@ pub(super) struct TenantView {
 }
 
 /// Null: no limit. Bit rates are strings: they may pass 2^53.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = Quotas)]
 pub(super) struct QuotasView {
     streams: Option<u32>,
     viewers: Option<u32>,
+    #[schema(value_type = Option<String>)]
     ingest_bps: Option<BigNumber>,
+    #[schema(value_type = Option<String>)]
     egress_bps: Option<BigNumber>,
 }
 
@@ -80,7 +85,7 @@ impl From<&Tenant> for TenantView {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateTenant {
     name: String,
@@ -154,7 +159,7 @@ async fn find(state: &State, caller: &Caller, id: &str) -> Result<Tenant, Error>
     state.store.tenant(&id).await?.ok_or(not_found)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatchTenant {
     name: Option<String>,
@@ -162,16 +167,20 @@ pub(super) struct PatchTenant {
     quotas: Option<PatchQuotas>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatchQuotas {
     #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<u32>)]
     streams: Option<Option<u32>>,
     #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<u32>)]
     viewers: Option<Option<u32>>,
     #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<String>)]
     ingest_bps: Option<Option<BigNumber>>,
     #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<String>)]
     egress_bps: Option<Option<BigNumber>>,
 }
 

@@ -9,18 +9,20 @@ use crate::store::{Material, SigningKey};
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use utoipa::ToSchema;
 
 const TTL_S_DEFAULT: u32 = 3_600;
 /// A token can't be taken back, only the key that signed it.
 pub const TTL_S_MAX: u32 = 30 * 86_400;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateToken {
     sub: Option<String>,
     #[serde(default = "ttl_s")]
     ttl_s: u32,
     /// The only address, origin, and number of sessions at once that it is good for.
+    #[schema(value_type = Option<String>)]
     ip: Option<IpAddr>,
     origin: Option<String>,
     max_sessions: Option<u32>,
@@ -40,8 +42,10 @@ impl Check for CreateToken {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TokenCreated {
+    /// Null in a replay.
+    #[schema(value_type = Option<String>)]
     token: String,
     expires_at: String,
 }

@@ -1,17 +1,33 @@
 //! Changes that are told over the bus take effect on what runs here.
 
+use crate::cluster::seats::Seats;
 use crate::cluster::{Listener, Message};
-use crate::id::{KeyId, StreamId};
+use crate::id::{KeyId, StreamId, TenantId};
 use crate::session::admission::Admission;
+use crate::store::Store;
+use crate::stream::backlog::Bounds;
 use crate::stream::handle::Command;
 use crate::stream::packet::Packet;
 use crate::stream::publisher::EndReason;
 use crate::stream::registry::Registry;
+use crate::tenancy;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
 
+/// A change that can't be read again, since the database is away, is read this often.
+const READ_TRIES: u32 = 20;
+const READ_PAUSE: Duration = Duration::from_millis(500);
+
+#[derive(Clone)]
 pub(super) struct Enforcer {
+    pub(super) node: String,
+    pub(super) store: Arc<dyn Store>,
     pub(super) registry: Arc<Registry>,
     pub(super) admission: Arc<Admission>,
+    pub(super) seats: Arc<Seats>,
+    pub(super) backlog: Bounds,
+    pub(super) drain: Arc<Notify>,
 }
 
 impl Enforcer {
@@ -26,6 +42,46 @@ impl Enforcer {
             tokio::spawn(async move { handle.send(command).await });
         }
     }
+
+    /// Its publisher and its viewers have to go.
+    fn end_stream(&self, stream: &StreamId, code: u16, reason: &str) {
+        self.end_publisher(stream, EndReason::Removed, None);
+        self.tell(stream, Command::Order(Packet::Close { code, reason: reason.into() }));
+    }
+
+    async fn reread_tenant(self, id: TenantId) {
+        let tenant = read(|| self.store.tenant(&id)).await;
+        match tenant {
+            Some(Some(tenant)) if tenant.disabled_us.is_none() => self.seats.set_quotas(&id, tenant.quotas),
+            Some(Some(_)) => self.end_tenant(&id, 4403, "the tenant is disabled"),
+            Some(None) => self.end_tenant(&id, 4410, "the tenant was deleted"),
+            None => {}
+        }
+    }
+
+    fn end_tenant(&self, tenant: &TenantId, code: u16, reason: &str) {
+        for stream in self.seats.streams_of(tenant) {
+            self.end_stream(&stream, code, reason);
+        }
+    }
+
+    async fn reread_stream(self, id: StreamId) {
+        if let Some(Some(stream)) = read(|| self.store.stream(&id)).await {
+            self.tell(&id, Command::Configure(tenancy::settings(&stream.settings, self.backlog)));
+        }
+    }
+}
+
+/// None: the database stays away.
+async fn read<T, F: Future<Output = crate::store::Result<T>>>(mut ask: impl FnMut() -> F) -> Option<T> {
+    for _ in 0..READ_TRIES {
+        match ask().await {
+            Ok(found) => return Some(found),
+            Err(error) => tracing::warn!(%error, "a change can't be read yet"),
+        }
+        tokio::time::sleep(READ_PAUSE).await;
+    }
+    None
 }
 
 impl Listener for Enforcer {
@@ -37,9 +93,7 @@ impl Listener for Enforcer {
             Message::StreamDisconnected { stream } => self.end_publisher(stream, EndReason::Disconnected, None),
             Message::StreamDeleted { stream } => {
                 self.admission.invalidate_all();
-                self.end_publisher(stream, EndReason::Removed, None);
-                let order = Packet::Close { code: 4410, reason: "the stream was deleted".into() };
-                self.tell(stream, Command::Order(order));
+                self.end_stream(stream, 4410, "the stream was deleted");
             }
             Message::SessionKicked { session } => {
                 for stream in self.registry.list() {
@@ -48,11 +102,29 @@ impl Listener for Enforcer {
                     self.tell(stream.id(), Command::Order(order));
                 }
             }
-            Message::StreamChanged { .. }
-            | Message::TenantChanged { .. }
-            | Message::TenantDeleted { .. }
-            | Message::SigningKeysChanged { .. }
-            | Message::Reread => self.admission.invalidate_all(),
+            Message::TenantChanged { tenant } => {
+                self.admission.invalidate_all();
+                tokio::spawn(self.clone().reread_tenant(tenant.clone()));
+            }
+            Message::TenantDeleted { tenant } => {
+                self.admission.invalidate_all();
+                self.end_tenant(tenant, 4410, "the tenant was deleted");
+            }
+            Message::StreamChanged { stream } => {
+                self.admission.invalidate_all();
+                tokio::spawn(self.clone().reread_stream(stream.clone()));
+            }
+            Message::SigningKeysChanged { .. } => self.admission.invalidate_all(),
+            Message::Reread => {
+                self.admission.invalidate_all();
+                for tenant in self.seats.occupied() {
+                    tokio::spawn(self.clone().reread_tenant(tenant.tenant));
+                }
+                for stream in self.registry.list() {
+                    tokio::spawn(self.clone().reread_stream(stream.id().clone()));
+                }
+            }
+            Message::NodeDraining { node } if *node == self.node => self.drain.notify_one(),
             Message::NodeDraining { .. } => {}
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod migrate;
+pub mod openapi;
 pub mod publish;
 pub mod serve;
 pub mod token;
@@ -46,6 +47,8 @@ enum Command {
         #[command(flatten)]
         at: Where,
     },
+    /// Prints the OpenAPI document of the API.
+    Openapi,
     /// Prints the effective configuration, secrets masked.
     Config(Where),
 }
@@ -126,6 +129,10 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Migrate { arguments, at } => {
             say(&migrate::run(&arguments, &at.load()?).map_err(anyhow::Error::from)?);
+            Ok(())
+        }
+        Command::Openapi => {
+            say(&openapi::run());
             Ok(())
         }
         Command::Config(at) => {

@@ -9,7 +9,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         let node = Node::start(config).await?;
         let at = node.addresses;
         tracing::info!(http = %at.http, rtmp = %at.rtmp, internal = %at.internal, "ready");
-        stopped().await?;
+        tokio::select! {
+            stopped = stopped() => stopped?,
+            () = node.drain_asked() => {}
+        }
         node.drain().await;
         Ok(())
     })

@@ -1,6 +1,7 @@
 //! Who owns a stream, what all nodes count together, what they tell each other: three traits, a version for one node.
 
 mod local;
+pub mod seats;
 
 use std::sync::Arc;
 

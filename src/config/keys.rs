@@ -226,6 +226,13 @@ pub(super) const KEYS: &[Key] = &[
         get: |config| string(show_duration(config.limits.http_headers)),
     },
     Key {
+        name: "webhooks.allowed_networks",
+        allowed: "addresses or networks, such as 10.0.0.0/8, 192.0.2.7",
+        secrecy: Secrecy::Open,
+        set: |draft, text| put(&mut draft.config.webhooks.allowed_networks, networks(text)),
+        get: |config| Some(Value::Array(config.webhooks.allowed_networks.iter().filter_map(string).collect())),
+    },
+    Key {
         name: "log.format",
         allowed: "auto, text or json",
         secrecy: Secrecy::Open,

@@ -11,7 +11,7 @@ tokio::task_local! {
 }
 
 /// One error; `code` never changes its meaning.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -26,6 +26,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<String>,
     #[serde(skip)]
+    #[schema(ignore)]
     pub retry_after_s: Option<u32>,
 }
 

@@ -14,6 +14,7 @@ pub use publishers::Claimable;
 use crate::auth::secret::Secrets;
 use crate::clock::Clock;
 use crate::cluster::Ownership;
+use crate::cluster::seats::Seats;
 use crate::id::{KeyId, StreamId};
 use crate::rtmp::chunk;
 use crate::store::{self, SecondPublisher, Store};
@@ -51,6 +52,8 @@ pub struct Parts {
     pub secrets: Arc<Secrets>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
+    /// What quotas count.
+    pub seats: Arc<Seats>,
     pub limits: chunk::Limits,
     /// How a stream runs, by what its owner chose.
     pub settings: Box<dyn Fn(&store::Settings) -> Settings + Send + Sync>,

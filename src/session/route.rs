@@ -1,6 +1,7 @@
 //! `/live/{playback_id}`: admission before the upgrade, then the socket leaves the HTTP server.
 
 use crate::auth::token::{Claims, Reason, Refused, Request};
+use crate::cluster::seats::{Full, Seat, Seats};
 use crate::id::{PlaybackId, SessionId, StreamId};
 use crate::net::client::{Client, Trusted};
 use crate::net::io::Connection;
@@ -32,10 +33,14 @@ use std::task::{Context, Poll};
 const V1: &str = "weir.v1";
 const RAW: &str = "weir.raw";
 const AUTH: &str = "auth.";
+/// Told to viewers for whom there is no room.
+const QUOTA_RETRY_S: u32 = 5;
 
 /// What the viewers' routes need besides their worker.
 pub struct Viewing {
     pub admission: Arc<Admission>,
+    /// What quotas count.
+    pub seats: Arc<Seats>,
     pub trusted: Trusted,
     pub backlog: Bounds,
     /// Base of links, where it is configured.
@@ -213,7 +218,16 @@ impl Visit<'_> {
         };
         let stream = self.door.play.stream.id.clone();
         let settings = tenancy::settings(&self.door.play.stream.settings, self.viewing.backlog);
-        let ticket = self.ticket(dialect);
+        let seat = match self.seat() {
+            Ok(seat) => seat,
+            Err(full) => {
+                self.worker.metrics.auth_failure(full.code());
+                return Problem::new(StatusCode::TOO_MANY_REQUESTS, full.code(), full.to_string())
+                    .with_retry_after(QUOTA_RETRY_S)
+                    .to_response();
+            }
+        };
+        let ticket = self.ticket(dialect, seat);
         tracing::info!(session = %ticket.session, stream = %stream, address = %ticket.address, ?dialect, "viewer");
         let renewal = (dialect == Dialect::V1).then(|| Renewal {
             admission: self.viewing.admission.clone(),
@@ -231,7 +245,13 @@ impl Visit<'_> {
         }
     }
 
-    fn ticket(&self, dialect: Dialect) -> Ticket {
+    fn seat(&self) -> Result<Seat, Full> {
+        let limited =
+            self.claims.as_ref().and_then(|c| Some((c.subject.as_deref().unwrap_or_default(), c.max_sessions?)));
+        self.viewing.seats.viewer(&self.door.play.tenant, &self.door.play.stream.id, limited)
+    }
+
+    fn ticket(&self, dialect: Dialect, seat: Seat) -> Ticket {
         let mut random = [0; 16];
         getrandom::fill(&mut random).expect("the system gives random bytes");
         let stream = &self.door.play.stream;
@@ -244,6 +264,7 @@ impl Visit<'_> {
             target_ms: protocol::target_ms(stream.settings.latency_target_ms),
             expires_us: self.claims.as_ref().map(|c| c.expires_s.saturating_mul(1_000_000)),
             since_us: self.worker.unix_us(),
+            seat: Some(Arc::new(seat)),
         }
     }
 }

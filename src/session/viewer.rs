@@ -1,5 +1,6 @@
 //! One viewer: its socket, its outbox, and what it has been told. The hub writes to it, its own actor reads from it.
 
+use crate::cluster::seats::Seat;
 use crate::id::SessionId;
 use crate::media::frame::Kind;
 use crate::net::socket::Socket;
@@ -13,6 +14,7 @@ use crate::stream::ws_frame;
 use bytes::Bytes;
 use std::io::{ErrorKind, IoSlice};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -53,6 +55,8 @@ pub struct Ticket {
     /// Unix time; none for a public stream.
     pub expires_us: Option<i64>,
     pub since_us: i64,
+    /// Counts towards the tenant's quota; given up with the last copy.
+    pub seat: Option<Arc<Seat>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

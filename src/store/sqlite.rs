@@ -77,6 +77,12 @@ impl Sqlite {
         migrator.run(&self.pool).await.map_err(|error| Error::Broken(error.to_string()))
     }
 
+    /// `ok`, or what is wrong with the file.
+    pub async fn check_integrity(&self) -> Result<String> {
+        let found = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&self.pool).await;
+        found.map_err(|cause| explain(&cause))
+    }
+
     /// Writes what is in the log into the file, and closes it.
     pub async fn close(&self) {
         self.pool.close().await;

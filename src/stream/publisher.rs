@@ -20,6 +20,8 @@ pub enum EndReason {
     Revoked,
     #[error("the stream was deleted or disabled")]
     Removed,
+    #[error("the account's streams are above the bit rate that it may have")]
+    Quota,
     #[error("the server is shutting down")]
     Draining,
 }

@@ -19,6 +19,11 @@ fn address(route: &Route, tenant: &str, stream: &str) -> String {
         .replace("{stream}", stream)
         .replace("{key}", key)
         .replace("{session}", "ses_0")
+        .replace("{webhook}", "whk_0")
+        .replace("{delivery}", "dlv_0")
+        .replace("{node}", "elsewhere")
+        // Without a stream that is not there it would go on for minutes.
+        .replace("/events", &format!("/events?stream={stream}"))
 }
 
 #[actix_web::test]

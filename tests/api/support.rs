@@ -1,5 +1,6 @@
 //! An API over a store in memory, asked as over the wire.
 
+use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::TestRequest;
@@ -7,6 +8,7 @@ use actix_web::{App, test, web};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use weir::api::{Health, Parts, Phase, State};
@@ -14,6 +16,7 @@ use weir::auth::secret::Secrets;
 use weir::clock::Manual;
 use weir::cluster::{Bus, Listener, LocalBus, Message};
 use weir::config::Config;
+use weir::hooks::Feed;
 use weir::net::client::Trusted;
 use weir::store::{Memory, Store};
 use weir::stream::registry::Registry;
@@ -50,6 +53,7 @@ impl Listener for Heard {
 pub(crate) struct Api {
     state: web::Data<State>,
     health: web::Data<Health>,
+    pub(crate) feed: Arc<Feed>,
     pub(crate) clock: Arc<Manual>,
     pub(crate) heard: Arc<Heard>,
     pub(crate) secrets: Arc<Secrets>,
@@ -74,6 +78,15 @@ impl Answer {
     }
 }
 
+pub(crate) struct Told(Pin<Box<BoxBody>>);
+
+impl Told {
+    pub(crate) async fn next(&mut self) -> String {
+        let part = std::future::poll_fn(|context| self.0.as_mut().poll_next(context)).await.unwrap().unwrap();
+        String::from_utf8(part.to_vec()).unwrap()
+    }
+}
+
 impl Api {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(Manual::at(NOW_US));
@@ -90,20 +103,24 @@ impl Api {
         bus.subscribe(heard.clone());
         let arbiters = vec![actix_rt::Arbiter::new().handle()];
         let metrics = Arc::new(Metrics::new());
+        let health = Arc::new(Health::new(store.clone(), metrics.clone()));
+        health.enter(Phase::Ready);
+        let feed = Feed::new().0;
         let parts = Parts {
-            store: store.clone(),
+            feed: feed.clone(),
+            health: health.clone(),
+            store,
             bus,
-            registry: Registry::new(arbiters, clock.clone(), metrics.clone()),
+            registry: Registry::new(arbiters, clock.clone(), metrics),
             secrets: secrets.clone(),
             clock: clock.clone(),
             random,
             trusted: Trusted::default(),
         };
-        let health = web::Data::new(Health::new(store, metrics));
-        health.enter(Phase::Ready);
         Self {
             state: web::Data::new(State::new(parts, &config)),
-            health,
+            health: web::Data::from(health),
+            feed,
             clock,
             heard,
             secrets,
@@ -129,6 +146,7 @@ impl Api {
         Self {
             state: self.state.clone(),
             health: self.health.clone(),
+            feed: self.feed.clone(),
             clock: self.clock.clone(),
             heard: self.heard.clone(),
             secrets: self.secrets.clone(),
@@ -150,6 +168,14 @@ impl Api {
         let bytes = test::read_body(response).await;
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
         Answer { status, body, headers }
+    }
+
+    /// A body that comes bit by bit.
+    pub(crate) async fn listen(&self, request: TestRequest) -> Told {
+        let app = test::init_service(App::new().app_data(self.state.clone()).configure(weir::api::configure)).await;
+        let response = test::call_service(&app, request.peer_addr(self.peer).to_request()).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        Told(Box::pin(response.map_into_boxed_body().into_body()))
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> TestRequest {

@@ -75,6 +75,8 @@ pub(super) const TOO_MANY_TRIES: Rejection =
 const BUSY: Rejection = rejection(Code::PublishBadName, "busy", "this stream is being published already");
 const STALE: Rejection = rejection(Code::PublishBadName, "busy", "this stream is being published by another node");
 const DISABLED: Rejection = rejection(Code::PublishDenied, "disabled", "the account of this stream is disabled");
+const QUOTA: Rejection =
+    rejection(Code::PublishDenied, "quota_streams", "the account publishes as many streams as it may");
 const DRAINING: Rejection = rejection(Code::PublishDenied, "draining", "the server is shutting down, connect again");
 const NO_STORE: Rejection =
     rejection(Code::PublishDenied, "store_unavailable", "the database does not answer, try again in a moment");
@@ -99,7 +101,9 @@ impl Server {
         if publish.tenant.disabled_us.is_some() {
             return Err(DISABLED);
         }
-        let published = self.begin(present, &publish).await?;
+        let seat = self.parts.seats.publisher(&publish.tenant, &publish.stream.id).map_err(|_| QUOTA)?;
+        let mut published = self.begin(present, &publish).await?;
+        published.seat = Some(seat);
         (self.parts.on_publish)(&publish);
         self.touch(publish.key.clone());
         Ok((published, publish))

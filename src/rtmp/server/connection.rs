@@ -55,7 +55,9 @@ impl End {
             }
             Self::Rejected(rejection) => rejection.code,
             Self::ByStream(EndReason::Revoked) => Code::PublishBadName,
-            Self::ByStream(EndReason::Malformed | EndReason::Removed) | Self::Media(_) => Code::PublishDenied,
+            Self::ByStream(EndReason::Malformed | EndReason::Removed | EndReason::Quota) | Self::Media(_) => {
+                Code::PublishDenied
+            }
             Self::ByStream(EndReason::Draining) => Code::ConnectClosed,
             Self::ByStream(_) | Self::NoStream => Code::PublishReset,
         })

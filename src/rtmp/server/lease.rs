@@ -2,6 +2,7 @@
 
 use super::Server;
 use crate::cluster;
+use crate::cluster::seats::Seat;
 use crate::id::StreamId;
 use crate::media::frame::Item;
 use crate::stream::Handle;
@@ -89,6 +90,8 @@ pub(super) struct Published {
     last_media_us: Arc<AtomicI64>,
     keeper: JoinHandle<()>,
     lease: Lease,
+    /// Counts towards the tenant's quota.
+    pub(super) seat: Option<Seat>,
 }
 
 impl Published {
@@ -100,7 +103,7 @@ impl Published {
         last_media_us: Arc<AtomicI64>,
     ) -> Self {
         let keeper = lease.keep(ender.end);
-        Self { id: ender.id, handle, ended, last_media_us, keeper, lease }
+        Self { id: ender.id, handle, ended, last_media_us, keeper, lease, seat: None }
     }
 
     /// Unix time, written with each item.

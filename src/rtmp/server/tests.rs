@@ -113,6 +113,7 @@ impl Node {
             secrets: Arc::new(secrets),
             clock: clock.clone(),
             metrics,
+            seats: Arc::default(),
             limits: chunk::Limits::default(),
             settings: Box::new(|stored| crate::tenancy::settings(stored, Bounds { bytes: 1 << 20, span_us: 1 << 20 })),
             on_publish: Box::new(move |_| {

@@ -1,0 +1,13 @@
+//! What happened goes out: to whoever listens to the API's events, and to webhooks through an outbox in the store.
+
+pub mod backoff;
+pub mod client;
+pub mod event;
+mod feed;
+pub mod guard;
+pub mod sign;
+mod worker;
+
+pub use event::{Event, NAMES};
+pub use feed::Feed;
+pub use worker::{Parts, Worker, delivery};

@@ -1,0 +1,192 @@
+//! Quotas, changes that take effect at once, and webhooks, as a tenant meets them.
+
+use crate::support::{Encoder, Seen, Stream, Viewer, Weir, until};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use weir::hooks::sign;
+
+async fn send(weir: &Weir, method: reqwest::Method, path: &str, body: Value) -> (u16, Value) {
+    let request = weir.client.request(method, format!("http://{}/api/v1{path}", weir.http));
+    let response = request.bearer_auth(crate::support::ADMIN_KEY).json(&body).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap_or_default())
+}
+
+async fn tenant_with(weir: &Weir, quotas: Value) -> String {
+    let (status, tenant) = weir.post("/tenants", json!({ "name": "limited", "quotas": quotas })).await;
+    assert_eq!(status, 201, "{tenant}");
+    tenant["id"].as_str().unwrap().to_owned()
+}
+
+async fn public(weir: &Weir, tenant: &str) -> Stream {
+    weir.stream_of(tenant, json!({ "policy": "public", "reconnect_window_s": 0 })).await
+}
+
+#[actix_rt::test]
+async fn a_tenant_publishes_and_is_watched_as_much_as_it_may() {
+    let weir = Weir::start().await;
+    let tenant = tenant_with(&weir, json!({ "streams": 1, "viewers": 1 })).await;
+    let (one, two) = (public(&weir, &tenant).await, public(&weir, &tenant).await);
+    let first = Encoder::start(&weir.rtmp_url(&one.key)).await;
+    let refused = Encoder::start_at(&weir.rtmp_url(&two.key), 0).await.err().unwrap();
+    assert!(refused.contains("as many streams as it may"), "{refused}");
+    let viewer = Viewer::connect(&weir, &one, "weir.v1").await;
+    let full = Viewer::try_connect(&weir, &one, "weir.v1", &[]).await.err().unwrap();
+    assert_eq!(full.status().as_u16(), 429);
+    let body: Value = serde_json::from_slice(full.body().as_deref().unwrap()).unwrap();
+    assert_eq!((body["code"].as_str(), full.headers().contains_key("retry-after")), (Some("quota_viewers"), true));
+    let elsewhere = weir.public_stream().await;
+    Viewer::connect(&weir, &elsewhere, "weir.v1").await;
+
+    drop(viewer);
+    drop(first);
+    let start = Instant::now();
+    while Encoder::start_at(&weir.rtmp_url(&two.key), 0).await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+    while Viewer::try_connect(&weir, &one, "weir.v1", &[]).await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[actix_rt::test]
+async fn a_token_is_good_for_as_many_sessions_at_once_as_it_says() {
+    let weir = Weir::start().await;
+    let stream = weir.stream(json!({ "policy": "signed" })).await;
+    let (_, made) =
+        weir.post(&format!("/streams/{}/tokens", stream.id), json!({ "sub": "ann", "max_sessions": 1 })).await;
+    let bearer = format!("Bearer {}", made["token"].as_str().unwrap());
+    let headers = [("authorization", bearer.as_str())];
+    let _first = Viewer::try_connect(&weir, &stream, "weir.v1", &headers).await.ok().unwrap();
+    let second = Viewer::try_connect(&weir, &stream, "weir.v1", &headers).await.err().unwrap();
+    assert_eq!(second.status().as_u16(), 429);
+}
+
+#[actix_rt::test]
+async fn a_tenant_that_is_disabled_or_deleted_is_ended_within_two_seconds_and_nobody_else() {
+    let weir = Weir::start().await;
+    for delete in [false, true] {
+        let (tenant, other) = (tenant_with(&weir, json!({})).await, weir.public_stream().await);
+        let stream = public(&weir, &tenant).await;
+        let encoder = Encoder::start(&weir.rtmp_url(&stream.key)).await;
+        let others = Encoder::start(&weir.rtmp_url(&other.key)).await;
+        let mut viewer = Viewer::connect(&weir, &stream, "weir.v1").await;
+        let mut others_viewer = Viewer::connect(&weir, &other, "weir.v1").await;
+        viewer.video(3).await;
+        let start = Instant::now();
+        let path = format!("/tenants/{tenant}");
+        let code = if delete {
+            send(&weir, reqwest::Method::DELETE, &path, Value::Null).await;
+            4410
+        } else {
+            send(&weir, reqwest::Method::PATCH, &path, json!({ "disabled": true })).await;
+            4403
+        };
+        viewer.until(|seen| matches!(seen, Seen::Close(closed) if *closed == code)).await;
+        encoder.ended().await;
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        others_viewer.video(30).await;
+        assert!(others.sent() > 0);
+    }
+}
+
+#[actix_rt::test]
+async fn a_publisher_over_its_bit_rate_is_cut() {
+    let weir = Weir::start().await;
+    let tenant = tenant_with(&weir, json!({ "ingest_bps": "1000" })).await;
+    let stream = public(&weir, &tenant).await;
+    let encoder = Encoder::start(&weir.rtmp_url(&stream.key)).await;
+    let said = encoder.ended().await;
+    assert!(said.contains("bit rate"), "{said}");
+}
+
+/// A receiver that answers each request with the next of these codes, the last one over and over.
+async fn receiver(codes: &'static [u16]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let got = Arc::new(Mutex::new(Vec::new()));
+    let kept = got.clone();
+    tokio::spawn(async move {
+        let mut codes = codes.iter().cycle();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut bytes = Vec::new();
+            let mut buffer = [0; 4096];
+            loop {
+                let read = socket.read(&mut buffer).await.unwrap_or(0);
+                bytes.extend_from_slice(&buffer[..read]);
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+                let body = text.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
+                if read == 0 || length.is_some_and(|length| body >= length) {
+                    break;
+                }
+            }
+            kept.lock().unwrap().push(String::from_utf8(bytes).unwrap());
+            let code = codes.next().unwrap();
+            let answer = format!("HTTP/1.1 {code} X\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n");
+            let _gone = socket.write_all(answer.as_bytes()).await;
+        }
+    });
+    (url, got)
+}
+
+fn header<'a>(request: &'a str, name: &str) -> &'a str {
+    let line = request.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("no {name} in {request}"))
+}
+
+#[actix_rt::test]
+async fn a_webhook_is_told_of_a_stream_signed_and_again_after_a_failure() {
+    let weir = Weir::start_with(&[("WEIR_WEBHOOKS_ALLOWED_NETWORKS", "127.0.0.1")]).await;
+    let tenant = weir.tenant().await;
+    let (url, got) = receiver(&[302, 204, 204]).await;
+    let (status, hook) =
+        weir.post("/webhooks", json!({ "tenant": tenant, "url": url, "events": ["stream.live"] })).await;
+    assert_eq!(status, 201, "{hook}");
+    let stream = public(&weir, &tenant).await;
+    let _encoder = Encoder::start(&weir.rtmp_url(&stream.key)).await;
+    until("two tries", || (got.lock().unwrap().len() >= 2).then_some(())).await;
+    let requests = got.lock().unwrap().clone();
+    let secret = STANDARD.decode(hook["secret"].as_str().unwrap().strip_prefix("whsec_").unwrap()).unwrap();
+    for request in &requests {
+        let body = request.split_once("\r\n\r\n").unwrap().1;
+        let (id, at) = (header(request, "webhook-id"), header(request, "webhook-timestamp"));
+        assert_eq!(header(request, "webhook-signature"), sign::signature(&secret, id, at.parse().unwrap(), body));
+        let event: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            (event["type"].as_str(), event["data"]["stream"].as_str()),
+            (Some("stream.live"), Some(&*stream.id))
+        );
+    }
+    assert_eq!(header(&requests[0], "webhook-id"), header(&requests[1], "webhook-id"));
+}
+
+#[actix_rt::test]
+async fn a_webhook_to_a_private_address_is_never_called() {
+    let weir = Weir::start().await;
+    let tenant = weir.tenant().await;
+    let (url, got) = receiver(&[204]).await;
+    let port = url.rsplit_once(':').unwrap().1.to_owned();
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+        let (_, hook) =
+            weir.post("/webhooks", json!({ "tenant": tenant, "url": format!("http://{host}:{port}") })).await;
+        let path = format!("/webhooks/{}", hook["id"].as_str().unwrap());
+        let (status, _) = weir.post(&format!("{path}/test"), json!({})).await;
+        assert_eq!(status, 201);
+        let start = Instant::now();
+        loop {
+            let (_, listed) = send(&weir, reqwest::Method::GET, &format!("{path}/deliveries"), Value::Null).await;
+            if listed["data"][0]["attempts"].as_u64() == Some(1) {
+                assert!(listed["data"][0]["error"].as_str().unwrap().contains("no public address"), "{listed}");
+                break;
+            }
+            assert!(start.elapsed() < Duration::from_secs(5), "{listed}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    assert!(got.lock().unwrap().is_empty());
+}
