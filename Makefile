@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 E2E := tests/e2e
 
-.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-rust test-player test-e2e bench fuzz clean
+.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-rust test-api test-player test-e2e bench fuzz clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,13 +25,17 @@ $(E2E)/node_modules/.package-lock.json: $(E2E)/package-lock.json
 	cd $(E2E) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test: test-needs test-rust test-player test-e2e ## install what the tests need, then run all of them
+test: test-needs test-rust test-api test-player test-e2e ## install what the tests need, then run all of them
 
 test-needs: ## ffmpeg, PostgreSQL and browsers, as Debian packages
 	tests/needs.sh
 
 test-rust: player
 	$(CARGO) test
+
+test-api: player
+	$(CARGO) build
+	WEIR_BIN=$(CURDIR)/target/debug/weir tests/schemathesis.sh
 
 test-player: player-deps
 	cd player && npm test
