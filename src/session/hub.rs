@@ -15,8 +15,9 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Packets that may wait while this thread is busy: about a second of picture and sound.
-const MAILBOX: usize = 64;
+/// Packets that may wait while this thread is busy: six seconds of picture and sound, for a publisher whose link hung
+/// sends what it held all at once. They share their buffers with the backlog.
+const MAILBOX: usize = 512;
 /// Sound waits at most this long for a picture to go with.
 const SOUND_WAITS: Duration = Duration::from_millis(40);
 const TICK: Duration = Duration::from_millis(500);

@@ -122,7 +122,7 @@ impl RateMeter {
             });
             self.rates = Rates { sound, keys, references, disposables };
         }
-        if (is_whole && span_us >= RATES_US) || span_us >= RATES_US_MAX || span_us < -RATES_US {
+        if (is_whole && span_us >= RATES_US) || !(-RATES_US..RATES_US_MAX).contains(&span_us) {
             (self.since_us, self.bytes) = (Some(fragment.start_us), [0; 4]);
         }
         let class = match (fragment.kind, fragment.role) {

@@ -1,5 +1,7 @@
 //! A process that is killed while it writes loses nothing that it acknowledged (F20).
 
+#![expect(clippy::disallowed_methods, reason = "a test reads its own variables")]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
