@@ -46,7 +46,7 @@ const ERRORS: Record<EngineErrorCode, { title: string; help: string }> = {
   },
   quota: { title: 'Too many people are watching', help: 'Trying again by itself.' },
   too_slow: { title: 'Your connection is too slow', help: 'Trying again by itself.' },
-  overloaded: { title: 'The server is busy', help: 'Trying again by itself.' },
+  overloaded: { title: 'Connecting again', help: 'Trying again by itself.' },
   moved: { title: 'The stream is moving to another server', help: 'Trying again by itself.' },
   network: { title: 'No connection to the server', help: 'Trying again by itself.' },
 };
@@ -89,8 +89,8 @@ function waiting(stream: StreamState | undefined): Words {
     return {
       tone: 'busy',
       label: 'Interrupted',
-      title: 'The publisher is gone',
-      help: 'Waiting for it to return.',
+      title: 'The broadcast was interrupted',
+      help: 'It goes on here by itself.',
     };
   }
   return {

@@ -79,7 +79,7 @@ fn links(demo: &Demo, api_key: &ApiKey, at: Addresses, is_moved: bool) -> String
   Publish something of your own, and watch it
     OBS       server      rtmp://{rtmp}/live
               stream key  {key}
-    ffmpeg    ffmpeg -re -i FILE -c:v libx264 -bf 0 -g 60 -c:a aac -f flv rtmp://{rtmp}/live/{key}
+    ffmpeg    ffmpeg -re -i FILE -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 60 -c:a aac -f flv rtmp://{rtmp}/live/{key}
     watch     http://{http}/watch/{own_id}#token={own_token}
 
   Administer
