@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 weir=${WEIR_BIN:-${CARGO_TARGET_DIR:-target}/debug/weir}
-venv=${CARGO_TARGET_DIR:-target}/schemathesis
+venv=$(realpath -m "${CARGO_TARGET_DIR:-target}")/schemathesis
 key=schemathesis_0123456789_0123456789_0123456789
 data=$(mktemp -d)
 trap 'kill "$node" 2>/dev/null || true; wait "$node" 2>/dev/null || true; rm -rf "$data"' EXIT
@@ -26,6 +26,8 @@ for _ in $(seq 100); do
 done
 [ -n "$http" ] || { cat "$data/log" >&2; exit 1; }
 
+# It keeps a cache where it is started.
+cd "$data"
 status=0
 timeout --signal=INT 150 "$venv/bin/schemathesis" run "http://$http/api/v1/openapi.json" \
   --url "http://$http/api/v1" -H "Authorization: Bearer $key" --seed 1 --generation-database none --no-color \
