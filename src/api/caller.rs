@@ -114,9 +114,11 @@ pub(super) async fn check<B: MessageBody + 'static>(
 async fn admit(needed: Role, request: &ServiceRequest) -> Result<Caller, Error> {
     let state = request.app_data::<web::Data<State>>().ok_or(Error::Internal)?;
     let client = Client::of(request.request(), &state.trusted);
-    let asked = format!("{} {}", request.method(), request.path());
+    // The route and not the path: what stands in an id's place may be a key.
+    let asked = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
     let caller = match identify(state, request.request(), client.clone()).await {
-        Err(Error::Unauthorized) => {
+        // One who shows no key at all has tried nothing, and would fill the audit for free.
+        Err(Error::Unauthorized) if api_key(request.request()).is_some() => {
             audit_refusal(state, NOBODY, None, client.address, &asked).await;
             return Err(Error::Unauthorized);
         }
@@ -133,8 +135,7 @@ async fn admit(needed: Role, request: &ServiceRequest) -> Result<Caller, Error> 
 }
 
 async fn identify(state: &State, request: &HttpRequest, client: Client) -> Result<Caller, Error> {
-    let key = bearer(request).and_then(|key| ApiKey::parse(key).ok());
-    let key = key.ok_or(Error::Unauthorized)?;
+    let key = api_key(request).ok_or(Error::Unauthorized)?;
     let hash = state.secrets.hash(key.reveal());
     if state.admin_key.as_ref() == Some(&hash) {
         return Ok(Caller { actor: ADMIN.to_owned(), role: Role::Platform, tenant: None, client });
@@ -154,6 +155,10 @@ async fn identify(state: &State, request: &HttpRequest, client: Client) -> Resul
         state.store.touch_api_key(&found.id, now_us).await?;
     }
     Ok(Caller { actor: found.id.to_string(), role: found.role, tenant: found.tenant, client })
+}
+
+fn api_key(request: &HttpRequest) -> Option<ApiKey> {
+    bearer(request).and_then(|key| ApiKey::parse(key).ok())
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {

@@ -160,6 +160,20 @@ async fn refused_access_is_audited() {
 }
 
 #[actix_web::test]
+async fn one_without_a_key_fills_no_audit_and_a_key_in_the_path_is_not_kept() {
+    let api = Api::new();
+    let before = api.store().audit(None, 100, None).await.unwrap().len();
+    for key in ["", "short"] {
+        api.with_key(key).get("/streams").await;
+    }
+    assert_eq!(api.store().audit(None, 100, None).await.unwrap().len(), before);
+    let wrong = "k".repeat(40);
+    api.with_key(&wrong).get(&format!("/streams/{wrong}")).await;
+    let lines = api.store().audit(None, 1, None).await.unwrap();
+    assert_eq!(lines[0].entry.target, "GET /api/v1/streams/{stream}");
+}
+
+#[actix_web::test]
 async fn the_first_key_is_made_once_and_administers() {
     let api = Api::new();
     let made = first_key(api.store(), &api.secrets, |bytes| bytes.fill(7), 1).await.unwrap().unwrap();
