@@ -93,6 +93,17 @@ impl Holes {
         }
     }
 
+    /// Adds holes that come after these.
+    fn append(&mut self, later: Self) {
+        for gap in [later.video, later.audio].into_iter().flatten() {
+            self.merge(&gap);
+        }
+        match later.bridgeable {
+            Some(skipped) if self.video.is_some() => self.merge(&skipped),
+            skipped => self.bridgeable = skipped,
+        }
+    }
+
     fn merge(&mut self, gap: &Gap) {
         match self.of(gap.kind) {
             Some(hole) => {
@@ -386,6 +397,8 @@ impl Outbox {
     fn discard(&mut self, batch: &Batch, gap: Tell<'_>, now: Duration) {
         let newest_us = batch.edge_us();
         let begun = self.sent_of_first > 0;
+        // What is missing behind the queue is not told of before what is kept of it.
+        let later = std::mem::take(&mut self.holes);
         for (index, item) in std::mem::take(&mut self.queue).into_iter().enumerate() {
             self.forget(&item);
             match item {
@@ -400,6 +413,7 @@ impl Outbox {
                 }
             }
         }
+        self.holes.append(later);
     }
 
     /// Of the first item, up to the end of the fragment that is being sent.
@@ -413,6 +427,11 @@ impl Outbox {
             } else {
                 self.lose(part);
             }
+        }
+        // The socket took all up to the end of a fragment: nothing of this item is left to send.
+        if end == self.sent_of_first {
+            self.sent_of_first = 0;
+            return;
         }
         let kept = if kept.len() == batch.parts().len() { batch.clone() } else { Rc::new(batch.of(kept)) };
         self.keep(Item::Media(bytes.slice(..end.min(bytes.len())), kept));
