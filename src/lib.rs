@@ -23,7 +23,7 @@
 //! rtmp/     1. TCP bytes become messages: handshake, chunk, amf0, message, session; server [S]
 //! media/    2. messages become frames, frames become fragments; knows nothing of the rest
 //! stream/   3. fragments are framed once and given to subscribers: state, backlog, subscriber; actor, registry [S]
-//! session/  4. hub, fan, viewer, actor, route [S] around outbox, batch and protocol: a viewer's queue and socket
+//! session/  4. hub, fan, viewer, actor, route [S] around outbox, ladder, batch and protocol: what a viewer is sent
 //! store/    tenants, streams, keys, fences: one trait over PostgreSQL, SQLite [S] and memory, one contract suite
 //! cluster/  who owns a stream, what nodes count together and tell each other; local versions
 //! auth/     the root secret, keys, viewers' tokens

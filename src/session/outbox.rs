@@ -3,6 +3,7 @@
 use crate::media::fragment::Gap;
 use crate::media::frame::{Kind, Role};
 use crate::session::batch::{Batch, Cut};
+use crate::session::holes::Holes;
 use crate::session::ladder::{Ladder, Rung};
 use crate::stream::packet::Framed;
 use bytes::Bytes;
@@ -56,69 +57,6 @@ impl Item {
 
 /// Makes the message for a hole, where the viewer understands one.
 type Tell<'a> = &'a mut dyn FnMut(Gap) -> Option<Bytes>;
-
-/// What a viewer was not sent since it got the last of a track.
-#[derive(Debug, Default, Clone, Copy)]
-struct Holes {
-    video: Option<Gap>,
-    audio: Option<Gap>,
-    /// Disposable frames left out, which the next picture bridges if it is queued.
-    bridgeable: Option<Gap>,
-}
-
-impl Holes {
-    fn of(&mut self, kind: Kind) -> &mut Option<Gap> {
-        match kind {
-            Kind::Video => &mut self.video,
-            Kind::Audio => &mut self.audio,
-        }
-    }
-
-    fn widen(&mut self, part: &Framed) {
-        if part.kind == Kind::Video {
-            self.break_bridge();
-        }
-        self.merge(&hole_of(part));
-    }
-
-    fn skip_disposable(&mut self, part: &Framed) {
-        let skipped = self.bridgeable.get_or_insert_with(|| Gap { frames: 0, ..hole_of(part) });
-        skipped.to_us = part.end_us;
-        skipped.frames += 1;
-    }
-
-    fn break_bridge(&mut self) {
-        if let Some(skipped) = self.bridgeable.take() {
-            self.merge(&skipped);
-        }
-    }
-
-    /// Adds holes that come after these.
-    fn append(&mut self, later: Self) {
-        for gap in [later.video, later.audio].into_iter().flatten() {
-            self.merge(&gap);
-        }
-        match later.bridgeable {
-            Some(skipped) if self.video.is_some() => self.merge(&skipped),
-            skipped => self.bridgeable = skipped,
-        }
-    }
-
-    fn merge(&mut self, gap: &Gap) {
-        match self.of(gap.kind) {
-            Some(hole) => {
-                hole.from_us = hole.from_us.min(gap.from_us);
-                hole.to_us = hole.to_us.max(gap.to_us);
-                hole.frames += gap.frames;
-            }
-            hole => *hole = Some(*gap),
-        }
-    }
-}
-
-fn hole_of(part: &Framed) -> Gap {
-    Gap { kind: part.kind, from_us: part.start_us, to_us: part.end_us, frames: 1 }
-}
 
 /// The picture that was queued last, and so what may follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
