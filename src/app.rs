@@ -14,6 +14,7 @@ use crate::hooks::guard::Guard;
 use crate::hooks::{self, Event, Feed};
 use crate::id::{KeyId, StreamId};
 use crate::net::client::Trusted;
+use crate::net::door::{self, Door};
 use crate::net::server::{self, Options};
 use crate::net::tls::Reloading;
 use crate::pages;
@@ -42,10 +43,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use watcher::Watcher;
 
 /// Certificates are looked at this often.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
+/// Limits that were hit are told of this often.
+const LIMITS_EVERY: Duration = Duration::from_secs(10);
 /// Publishers have this long to take in that they are ended.
 const PUBLISHERS_END: Duration = Duration::from_secs(2);
 /// HTTP connections of one worker at once; viewers' sockets leave the HTTP server.
@@ -56,6 +60,7 @@ const CONNECTIONS_MAX: usize = 100_000;
 pub struct Addresses {
     pub http: SocketAddr,
     pub rtmp: SocketAddr,
+    pub rtmps: Option<SocketAddr>,
     pub internal: SocketAddr,
 }
 
@@ -97,9 +102,14 @@ impl Node {
         }
         let http = bind(config.http.listen, "http.listen")?;
         let rtmp = bind(config.rtmp.listen, "rtmp.listen")?;
+        let rtmps = config.rtmps.listen.map(|listen| bind(listen, "rtmps.listen")).transpose()?;
         let internal = bind(config.internal.listen, "internal.listen")?;
-        let addresses =
-            Addresses { http: http.local_addr()?, rtmp: rtmp.local_addr()?, internal: internal.local_addr()? };
+        let addresses = Addresses {
+            http: http.local_addr()?,
+            rtmp: rtmp.local_addr()?,
+            rtmps: rtmps.as_ref().map(TcpListener::local_addr).transpose()?,
+            internal: internal.local_addr()?,
+        };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let ingest = (cores / 4).max(1);
         let arbiters: Vec<Arbiter> = (0..ingest).map(|_| Arbiter::new()).collect();
@@ -121,23 +131,27 @@ impl Node {
             drain_asked,
         };
         node.tasks.extend(tell_events(config, &node.parts, events));
-        node.serve_public(http, workers, config)?;
-        node.serve_internal(internal)?;
-        node.serve_publishers(rtmp);
+        let certificate = config.tls.as_ref().map(|tls| Reloading::load(&tls.cert, &tls.key)).transpose()?;
+        let tls = |protocol| certificate.as_ref().map(|certificate| certificate.acceptor(protocol)).transpose();
+        node.serve_public(http, workers, tls(Some("http/1.1"))?, config)?;
+        node.serve_internal(internal, config)?;
+        node.serve_publishers(rtmp, None);
+        if let Some(rtmps) = rtmps {
+            node.serve_publishers(rtmps, tls(None)?);
+        }
+        node.tasks.extend(certificate.map(|certificate| actix_rt::spawn(keep_certificate(certificate))));
+        node.tasks.push(actix_rt::spawn(log_limits(node.parts.metrics.clone())));
         node.parts.health.enter(Phase::Ready);
         Ok(node)
     }
 
-    fn serve_public(&mut self, listener: TcpListener, workers: usize, config: &Config) -> anyhow::Result<()> {
-        let tls = match &config.tls {
-            None => None,
-            Some(files) => {
-                let certificate = Reloading::load(&files.cert, &files.key)?;
-                let acceptor = certificate.acceptor()?;
-                self.tasks.push(actix_rt::spawn(keep_certificate(certificate)));
-                Some(acceptor)
-            }
-        };
+    fn serve_public(
+        &mut self,
+        listener: TcpListener,
+        workers: usize,
+        tls: Option<TlsAcceptor>,
+        config: &Config,
+    ) -> anyhow::Result<()> {
         let viewing = web::Data::new(Viewing {
             admission: self.parts.admission.clone(),
             seats: self.parts.seats.clone(),
@@ -153,7 +167,8 @@ impl Node {
         let health = web::Data::from(self.parts.health.clone());
         let parts = self.parts.clone();
         let outbox_bytes = config.limits.outbox_bytes;
-        let options = Options { name: "http", workers, tls, connections_max: CONNECTIONS_MAX };
+        let door = door(config, self.parts.trusted.clone(), config.limits.address_connections, &self.parts);
+        let options = Options { name: "http", workers, tls, connections_max: CONNECTIONS_MAX, door };
         let server = server::serve(listener, options, move || {
             let worker = Worker::new(parts.registry.clone(), parts.clock.clone(), parts.metrics.clone(), outbox_bytes);
             WebApp::new()
@@ -171,9 +186,11 @@ impl Node {
         Ok(())
     }
 
-    fn serve_internal(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+    fn serve_internal(&mut self, listener: TcpListener, config: &Config) -> anyhow::Result<()> {
         let parts = self.parts.clone();
-        let options = Options { name: "internal", workers: 1, tls: None, connections_max: CONNECTIONS_MAX };
+        // Nobody comes here but other nodes and who watches them.
+        let door = door(config, Trusted::default(), u32::MAX, &self.parts);
+        let options = Options { name: "internal", workers: 1, tls: None, connections_max: CONNECTIONS_MAX, door };
         let server = server::serve(listener, options, move || {
             WebApp::new()
                 .app_data(web::Data::from(parts.metrics.clone()))
@@ -186,9 +203,9 @@ impl Node {
         Ok(())
     }
 
-    fn serve_publishers(&mut self, listener: TcpListener) {
+    fn serve_publishers(&mut self, listener: TcpListener, tls: Option<TlsAcceptor>) {
         let threads = self.arbiters.iter().map(Arbiter::handle).collect();
-        let running = self.publishers.clone().run(listener, threads);
+        let running = self.publishers.clone().run(listener, tls, threads);
         self.tasks.push(actix_rt::spawn(async move {
             if let Err(error) = running.await {
                 tracing::error!(%error, "the RTMP server ended");
@@ -313,13 +330,34 @@ fn publishing(config: &Config, parts: &Parts) -> rtmp::Parts {
         clock: parts.clock.clone(),
         metrics: parts.metrics.clone(),
         seats: parts.seats.clone(),
-        limits: chunk::Limits::default(),
+        limits: rtmp::Limits {
+            chunk: chunk::Limits::default(),
+            handshake: config.limits.rtmp_handshake,
+            address_connections: config.limits.address_connections,
+            failed_tries: config.limits.failed_tries,
+        },
         settings: Box::new(move |stored| tenancy::settings(stored, backlog)),
         on_publish: Box::new(move |publish| {
             let (admission, id) = (admission.clone(), publish.stream.playback_id.clone());
             tokio::spawn(async move { admission.prime(&id).await });
         }),
     }
+}
+
+async fn log_limits(metrics: Arc<Metrics>) {
+    loop {
+        actix_rt::time::sleep(LIMITS_EVERY).await;
+        metrics.log_limits();
+    }
+}
+
+fn door(config: &Config, proxies: Trusted, address_connections: u32, parts: &Parts) -> Arc<Door> {
+    let limits = door::Limits {
+        header_bytes: config.limits.http_header_bytes,
+        header_time: config.limits.http_headers,
+        address_connections,
+    };
+    Door::new(limits, proxies, parts.metrics.clone())
 }
 
 fn serve_behind(trusted: &Trusted, parts: rtmp::Parts) -> Arc<rtmp::Server> {

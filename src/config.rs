@@ -28,6 +28,7 @@ const NOT_OURS: [&str; 1] = ["WEIR_CORPUS"];
 pub struct Config {
     pub http: Http,
     pub rtmp: Rtmp,
+    pub rtmps: Rtmps,
     pub internal: Internal,
     pub database: Database,
     pub redis: Redis,
@@ -58,6 +59,13 @@ pub struct Http {
 #[derive(Debug, Clone)]
 pub struct Rtmp {
     pub listen: SocketAddr,
+}
+
+/// Publishers who want their key kept from who is in between.
+#[derive(Debug, Clone)]
+pub struct Rtmps {
+    /// None: not listened for.
+    pub listen: Option<SocketAddr>,
 }
 
 /// Metrics, node to node; never for the public.
@@ -127,7 +135,9 @@ pub struct Limits {
     /// Wrong keys and tokens from one address in a minute; past it they are answered from memory.
     pub failed_tries: u32,
     pub rtmp_handshake: Duration,
+    /// For the head of a request to come in.
     pub http_headers: Duration,
+    pub http_header_bytes: usize,
 }
 
 /// Outgoing calls: to webhooks, and for keys.
@@ -341,6 +351,7 @@ impl Draft {
         let config = Config {
             http: Http { listen: port([0; 4], 8080) },
             rtmp: Rtmp { listen: port([0; 4], 1935) },
+            rtmps: Rtmps { listen: None },
             internal: Internal { listen: port([127, 0, 0, 1], 9900) },
             database: Database { url: DatabaseUrl::Sqlite(PathBuf::new()) },
             redis: Redis { url: None },
@@ -356,6 +367,7 @@ impl Draft {
                 failed_tries: 10,
                 rtmp_handshake: Duration::from_secs(5),
                 http_headers: Duration::from_secs(5),
+                http_header_bytes: 16 << 10,
             },
             log: Log { format: LogFormat::Auto },
             webhooks: Webhooks { allowed_networks: Vec::new() },
@@ -383,6 +395,9 @@ impl Draft {
             (None, None) => None,
             _ => return Err(Error::Together("`tls.cert` and `tls.key` are set both or neither")),
         };
+        if self.config.rtmps.listen.is_some() && self.config.tls.is_none() {
+            return Err(Error::Together("`rtmps.listen` needs `tls.cert` and `tls.key`"));
+        }
         if self.config.redis.url.is_some() && self.config.secret.is_none() {
             return Err(Error::Together("`secret` is required with `redis.url`: all nodes share it (WEIR_SECRET)"));
         }

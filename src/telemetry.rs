@@ -6,7 +6,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -34,6 +36,9 @@ pub struct Metrics {
     auth_failures: Family<Label, Counter>,
     publishes_refused: Family<Label, Counter>,
     degraded: Family<Label, Gauge>,
+    limits_hit: Family<Label, Counter>,
+    /// Since the log last told of them.
+    limits_untold: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Metrics {
@@ -103,6 +108,8 @@ impl Metrics {
             viewers_evicted: register(registry_ref, "viewers_evicted", "Viewers that had to go", Family::default()),
             auth_failures: register(registry_ref, "auth_failures", "Keys and tokens refused", Family::default()),
             publishes_refused: register(registry_ref, "publishes_refused", "Publishers refused", Family::default()),
+            limits_hit: register(registry_ref, "limit_hits", "Times that a limit was reached", Family::default()),
+            limits_untold: Mutex::default(),
             degraded: register(registry_ref, "degraded", "1 where a part this node needs is away", Family::default()),
             registry,
         }
@@ -137,6 +144,23 @@ impl Metrics {
 
     pub fn publish_refused(&self, reason: &'static str) {
         self.publishes_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// By its key in the configuration, without `limits.`.
+    pub fn limit_hit(&self, limit: &'static str) {
+        self.limits_hit.get_or_create(&[("limit", limit)]).inc();
+        *self.limits_untold().entry(limit).or_default() += 1;
+    }
+
+    /// One line for each limit that was hit since the last call: an attack must not fill the log.
+    pub fn log_limits(&self) {
+        for (limit, times) in std::mem::take(&mut *self.limits_untold()) {
+            tracing::warn!(limit, times, "a limit was reached");
+        }
+    }
+
+    fn limits_untold(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        self.limits_untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn set_degraded(&self, part: &'static str, is_away: bool) {

@@ -4,6 +4,7 @@ use super::{Error, State, replay};
 use crate::auth::key::ApiKey;
 use crate::id::TenantId;
 use crate::net::client::Client;
+use crate::net::io::Connection;
 use crate::store::{Entry, Outcome, Role};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -124,6 +125,9 @@ async fn admit(needed: Role, request: &ServiceRequest) -> Result<Caller, Error> 
         }
         identified => identified?,
     };
+    if let Some(connection) = request.conn_data::<Connection>() {
+        connection.admit();
+    }
     let now = state.clock.monotonic();
     state.rates().take(&caller.actor, now).map_err(|wait| Error::TooManyRequests { wait })?;
     // Roles are declared from the highest to the lowest.

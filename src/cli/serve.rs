@@ -8,7 +8,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
         let node = Node::start(config).await?;
         let at = node.addresses;
-        tracing::info!(http = %at.http, rtmp = %at.rtmp, internal = %at.internal, "ready");
+        tracing::info!(http = %at.http, rtmp = %at.rtmp, rtmps = at.rtmps.map(tracing::field::display), internal = %at.internal, "ready");
         tokio::select! {
             stopped = stopped() => stopped?,
             () = node.drain_asked() => {}

@@ -108,6 +108,13 @@ pub(super) const KEYS: &[Key] = &[
         get: |config| string(config.rtmp.listen),
     },
     Key {
+        name: "rtmps.listen",
+        allowed: ADDRESS,
+        secrecy: Secrecy::Open,
+        set: |draft, text| put(&mut draft.config.rtmps.listen, text.parse().ok().map(Some)),
+        get: |config| config.rtmps.listen.and_then(string),
+    },
+    Key {
         name: "internal.listen",
         allowed: ADDRESS,
         secrecy: Secrecy::Open,
@@ -224,6 +231,13 @@ pub(super) const KEYS: &[Key] = &[
         secrecy: Secrecy::Open,
         set: |draft, text| put(&mut draft.config.limits.http_headers, duration(text)),
         get: |config| string(show_duration(config.limits.http_headers)),
+    },
+    Key {
+        name: "limits.http_header_bytes",
+        allowed: "a number of bytes up to 128KiB, such as 16384 or 16KiB",
+        secrecy: Secrecy::Open,
+        set: |draft, text| put(&mut draft.config.limits.http_header_bytes, bytes(text).filter(|b| *b <= 128 << 10)),
+        get: |config| number(config.limits.http_header_bytes),
     },
     Key {
         name: "webhooks.allowed_networks",

@@ -54,12 +54,13 @@ impl Reloading {
         Ok(true)
     }
 
-    pub fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, Error> {
+    /// `protocol` is the one that clients may ask for by ALPN.
+    pub fn acceptor(self: &Arc<Self>, protocol: Option<&str>) -> Result<TlsAcceptor, Error> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(self.clone());
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocol.map(|name| name.as_bytes().to_vec()).into_iter().collect();
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }

@@ -5,7 +5,6 @@ mod connection;
 mod lease;
 mod publishers;
 mod tries;
-mod waiting;
 mod wire;
 
 pub use admit::{Answer, Inquiry};
@@ -16,6 +15,7 @@ use crate::clock::Clock;
 use crate::cluster::Ownership;
 use crate::cluster::seats::Seats;
 use crate::id::{KeyId, StreamId};
+use crate::net::waiting::Waiting;
 use crate::rtmp::chunk;
 use crate::store::{self, SecondPublisher, Store};
 use crate::stream::publisher::PublisherId;
@@ -32,14 +32,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
+use tokio_rustls::TlsAcceptor;
 use tries::Tries;
-use waiting::Waiting;
 
 /// Before the next try, where the system has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Tells proxies, which must say by the PROXY protocol whose a connection is, from others, who must not.
 pub type IsProxy = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// What one that is not known yet may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub chunk: chunk::Limits,
+    /// For C0, C1 and C2, and before them what a proxy or TLS needs.
+    pub handshake: Duration,
+    /// Connections of one address that publish nothing.
+    pub address_connections: u32,
+    /// Wrong keys from one address in a minute.
+    pub failed_tries: u32,
+}
 
 /// What the server is put together from.
 pub struct Parts {
@@ -54,7 +66,7 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// What quotas count.
     pub seats: Arc<Seats>,
-    pub limits: chunk::Limits,
+    pub limits: Limits,
     /// How a stream runs, by what its owner chose.
     pub settings: Box<dyn Fn(&store::Settings) -> Settings + Send + Sync>,
     /// Called when a publish was accepted; must not block.
@@ -88,11 +100,12 @@ impl Server {
     }
 
     pub fn behind(is_proxy: IsProxy, parts: Parts) -> Arc<Self> {
+        let limits = parts.limits;
         Arc::new(Self {
             parts,
             is_proxy,
-            tries: Mutex::default(),
-            waiting: Mutex::default(),
+            tries: Mutex::new(Tries::new(limits.failed_tries)),
+            waiting: Mutex::new(Waiting::new(limits.address_connections)),
             publishers: Mutex::default(),
             mode: watch::Sender::new(Mode::Running),
             connections: watch::Sender::new(0),
@@ -102,7 +115,12 @@ impl Server {
     }
 
     /// Accepts connections until [`Server::drain`], and spreads them over `arbiters`, at least one.
-    pub async fn run(self: Arc<Self>, listener: std::net::TcpListener, arbiters: Vec<ArbiterHandle>) -> io::Result<()> {
+    pub async fn run(
+        self: Arc<Self>,
+        listener: std::net::TcpListener,
+        tls: Option<TlsAcceptor>,
+        arbiters: Vec<ArbiterHandle>,
+    ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let mut mode = self.mode.subscribe();
@@ -114,8 +132,8 @@ impl Server {
             let moved = accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer.ip().to_canonical())));
             match moved {
                 Ok((stream, address)) => {
-                    let server = self.clone();
-                    if !arbiter.spawn(async move { connection::serve(server, stream, address).await }) {
+                    let (server, tls) = (self.clone(), tls.clone());
+                    if !arbiter.spawn(async move { connection::serve(server, stream, address, tls).await }) {
                         return Err(io::Error::other("a thread for streams has stopped"));
                     }
                 }
@@ -182,10 +200,14 @@ struct Present {
 }
 
 impl Present {
-    /// Counts as not having published; resolves when it has to make room for others.
+    /// Counts as not having published, with any earlier place given up; resolves when it has to make room for others.
     fn wait(&self) -> oneshot::Receiver<Infallible> {
+        self.wait_no_more();
         let (evict, evicted) = oneshot::channel();
-        drop(self.server.waiting().enter(self.address, self.id.0, evict));
+        let evicts = self.server.waiting().enter(self.address, self.id.0, evict);
+        if evicts.is_some() {
+            self.server.parts.metrics.limit_hit("address_connections");
+        }
         evicted
     }
 

@@ -1,8 +1,10 @@
 use crate::support::{Encoder, Weir};
 use futures_util::StreamExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -67,4 +69,46 @@ async fn viewers_watch_over_tls_while_the_certificate_is_replaced() {
         viewer.next().await.unwrap().unwrap();
     }
     assert!(connect(&weir, &second).await.is_ok(), "the last good certificate is not used any more");
+}
+
+#[actix_rt::test]
+async fn a_publisher_comes_by_rtmps_and_plain_bytes_there_are_refused() {
+    let files = tempfile::TempDir::new().unwrap();
+    write_certificate(files.path());
+    let path = |name: &str| files.path().join(name).display().to_string();
+    let (cert, key) = (path("cert.pem"), path("key.pem"));
+    let mut plain = Weir::start().await;
+    let stream = plain.public_stream().await;
+    plain.signal("TERM");
+    assert_eq!(plain.ended().await, Some(0));
+    let tls = [("WEIR_TLS_CERT", cert.as_str()), ("WEIR_TLS_KEY", &key), ("WEIR_RTMPS_LISTEN", "127.0.0.1:0")];
+    let weir = Weir::start_in(plain.data.clone(), &tls).await;
+    let rtmps = weir.rtmps.clone().expect("the port for RTMPS is told");
+    let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/demo.flv");
+    let mut ffmpeg = Command::new("ffmpeg")
+        .args(["-v", "error", "-re", "-stream_loop", "-1", "-i", clip, "-c", "copy", "-f", "flv"])
+        .arg(format!("rtmps://{rtmps}/live/{}", stream.key))
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let published = until_published(&weir).await;
+    let mut unencrypted = tokio::net::TcpStream::connect(&rtmps).await.unwrap();
+    unencrypted.write_all(&[3; 1537]).await.unwrap();
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(10), unencrypted.read_to_end(&mut answer)).await;
+    ffmpeg.kill().unwrap();
+    ffmpeg.wait().unwrap();
+    assert!(published, "nothing was published: {}", weir.tail());
+    assert!(ended.is_ok() && !answer.starts_with(&[3]), "plain RTMP was answered");
+}
+
+async fn until_published(weir: &Weir) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while weir.metric("weir_fragments_total").await < 30.0 {
+        if Instant::now() > deadline {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    true
 }

@@ -2,21 +2,23 @@
 
 use super::admit::{Rejection, TOO_MANY_TRIES};
 use super::lease::Published;
-use super::wire::{Closed, Wire};
+use super::wire::{self, Closed, Wire};
 use super::{Mode, Present, Server};
 use crate::media::flv::{Items, Parser};
+use crate::net::socket::Socket;
 use crate::rtmp::proxy::Source;
 use crate::rtmp::session::{Event, PublishRequest};
 use crate::rtmp::status::Code;
 use crate::stream::publisher::EndReason;
-use std::net::{IpAddr, TcpStream};
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::net::TcpStream;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
-/// For C0, C1 and C2.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// From there to `publish`, and from one publish to the next.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Broken tags that are let pass without a good one between them.
@@ -29,7 +31,7 @@ enum End {
     Closed(#[from] Closed),
     #[error("all was said")]
     Finished,
-    #[error("the handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())]
+    #[error("the handshake took too long")]
     NoHandshake,
     #[error("nothing was published for {} s", PUBLISH_TIMEOUT.as_secs())]
     NoPublish,
@@ -65,15 +67,17 @@ impl End {
 }
 
 /// Serves a connection to its end; `peer` is who it comes from, which may be a proxy.
-pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, peer: IpAddr) {
+pub(super) async fn serve(server: Arc<Server>, stream: std::net::TcpStream, peer: IpAddr, tls: Option<TlsAcceptor>) {
     let mut present = server.enter(peer);
     let id = present.id.0;
-    let mut wire = match Wire::new(stream, server.random.wrapping_add(id), server.parts.limits) {
-        Ok(wire) => wire,
+    let tuned = TcpStream::from_std(stream).and_then(|stream| wire::tune(&stream).map(|()| stream));
+    let mut stream = match tuned {
+        Ok(stream) => stream,
         Err(error) => return tracing::debug!(publisher = id, %peer, %error, "a publisher's socket is gone"),
     };
+    let limits = server.parts.limits;
     if (server.is_proxy)(peer) {
-        match timeout(HANDSHAKE_TIMEOUT, wire.receive_source()).await {
+        match timeout(limits.handshake, wire::receive_source(&mut stream)).await {
             Ok(Ok(Source::Client(client))) => present.address = client.to_canonical(),
             Ok(Ok(Source::Proxy)) => {}
             Ok(Err(error)) => return tracing::warn!(%peer, %error, "a proxy does not say whose a connection is"),
@@ -81,6 +85,17 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, peer: IpAddr) 
         }
     }
     let address = present.address;
+    let evicted = present.wait();
+    let socket = match secure(stream, tls, evicted, limits.handshake).await {
+        Ok(socket) => socket,
+        Err(end) => {
+            if matches!(end, End::NoHandshake) {
+                server.parts.metrics.limit_hit("rtmp_handshake");
+            }
+            return tracing::debug!(publisher = id, %address, %end, "a publisher's connection ends");
+        }
+    };
+    let wire = Wire::new(socket, server.random.wrapping_add(id), limits.chunk);
     let mode = server.mode.subscribe();
     let mut connection = Connection { server, present, wire, mode };
     let end = connection.run().await;
@@ -89,6 +104,22 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, peer: IpAddr) 
         connection.wire.session.end(code, &end.to_string());
     }
     connection.wire.close().await;
+}
+
+async fn secure(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    evicted: oneshot::Receiver<Infallible>,
+    within: Duration,
+) -> Result<Socket, End> {
+    let Some(acceptor) = tls else { return Ok(Socket::Plain(stream)) };
+    tokio::select! {
+        shaken = timeout(within, acceptor.accept(stream)) => {
+            let shaken = shaken.map_err(|_| End::NoHandshake)?;
+            Ok(Socket::tls(shaken.map_err(Closed::Broken)?))
+        }
+        _ = evicted => Err(End::Evicted),
+    }
 }
 
 struct Connection {
@@ -116,15 +147,21 @@ impl Connection {
         let evicted = self.present.wait();
         let mut mode = self.mode.clone();
         let request = async {
-            let shaken = timeout(HANDSHAKE_TIMEOUT, self.shake_hands()).await;
-            shaken.unwrap_or(Err(End::NoHandshake))?;
-            timeout(PUBLISH_TIMEOUT, self.await_publish()).await.unwrap_or(Err(End::NoPublish))
+            let shaken = timeout(self.server.parts.limits.handshake, self.shake_hands()).await;
+            shaken.unwrap_or_else(|_| Err(self.over_time("rtmp_handshake", End::NoHandshake)))?;
+            let asked = timeout(PUBLISH_TIMEOUT, self.await_publish()).await;
+            asked.unwrap_or_else(|_| Err(self.over_time("rtmp_publish", End::NoPublish)))
         };
         tokio::select! {
             request = request => request,
             _ = evicted => Err(End::Evicted),
             _ = mode.wait_for(|mode| *mode == Mode::Ended) => Err(End::ByStream(EndReason::Draining)),
         }
+    }
+
+    fn over_time(&self, limit: &'static str, end: End) -> End {
+        self.server.parts.metrics.limit_hit(limit);
+        end
     }
 
     async fn shake_hands(&mut self) -> Result<(), End> {

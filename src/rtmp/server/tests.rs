@@ -114,7 +114,12 @@ impl Node {
             clock: clock.clone(),
             metrics,
             seats: Arc::default(),
-            limits: chunk::Limits::default(),
+            limits: Limits {
+                chunk: chunk::Limits::default(),
+                handshake: Duration::from_secs(5),
+                address_connections: 200,
+                failed_tries: 10,
+            },
             settings: Box::new(|stored| crate::tenancy::settings(stored, Bounds { bytes: 1 << 20, span_us: 1 << 20 })),
             on_publish: Box::new(move |_| {
                 counting.fetch_add(1, Ordering::SeqCst);
@@ -123,7 +128,7 @@ impl Node {
         let server = Server::behind(Box::new(is_proxy), parts);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        actix::spawn(server.clone().run(listener, vec![Arbiter::current()]));
+        actix::spawn(server.clone().run(listener, None, vec![Arbiter::current()]));
         Self { server, registry, clock, address, key, stream, accepted }
     }
 

@@ -1,11 +1,11 @@
 //! Failed tries with stream keys, so that guessing costs no look-up.
 
+use crate::net::waiting::network;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
-/// Per address and [`WINDOW`]; an encoder with an old key tries less often.
-const FAILED_MAX: u32 = 10;
+/// In which failures of an address are counted; an encoder with an old key tries less often than the limit.
 const WINDOW: Duration = Duration::from_secs(60);
 /// A key that was right this recently is looked up whatever its address did.
 const ACCEPTED_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -17,8 +17,10 @@ const ACCEPTED_MAX: usize = 100_000;
 type Fingerprint = [u8; 32];
 
 /// `now` is monotonic throughout.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tries {
+    /// Per address and [`WINDOW`].
+    failed_max: u32,
     failed: HashMap<IpAddr, Failed>,
     accepted: HashMap<Fingerprint, Duration>,
 }
@@ -42,13 +44,18 @@ pub(super) enum Verdict {
 }
 
 impl Tries {
+    pub(super) fn new(failed_max: u32) -> Self {
+        Self { failed_max, failed: HashMap::new(), accepted: HashMap::new() }
+    }
+
     pub(super) fn begin(&mut self, address: IpAddr, key: &Fingerprint, now: Duration) -> Verdict {
         let is_known = self.accepted.get(key).is_some_and(|&at| now.saturating_sub(at) < ACCEPTED_FOR);
+        let failed_max = self.failed_max;
         let failed = self.entry(address, now);
-        if !is_known && failed.count >= FAILED_MAX {
+        if !is_known && failed.count >= failed_max {
             return Verdict::Refuse;
         }
-        if !is_known && failed.count + failed.in_flight >= FAILED_MAX {
+        if !is_known && failed.count + failed.in_flight >= failed_max {
             return Verdict::Wait;
         }
         failed.in_flight += 1;
@@ -107,14 +114,6 @@ impl Failed {
     }
 }
 
-/// What one subscriber line has: an IPv4 address, or the first 64 bits of an IPv6 one.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        address => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,7 +133,7 @@ mod tests {
 
     #[test]
     fn after_ten_failures_a_minute_nothing_is_looked_up() {
-        let mut tries = Tries::default();
+        let mut tries = Tries::new(10);
         let (guesser, other) = (address("192.0.2.1"), address("192.0.2.2"));
         fail(&mut tries, guesser, 10, SECOND);
         assert_eq!(tries.begin(guesser, &[0; 32], SECOND), Verdict::Refuse);
@@ -147,7 +146,7 @@ mod tests {
 
     #[test]
     fn look_ups_on_their_way_count_until_they_are_answered() {
-        let mut tries = Tries::default();
+        let mut tries = Tries::new(10);
         let from = address("192.0.2.1");
         for _ in 0..10 {
             assert_eq!(tries.begin(from, &[0; 32], SECOND), Verdict::LookUp);
@@ -163,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_key_accepted_within_a_day_always_passes() {
-        let mut tries = Tries::default();
+        let mut tries = Tries::new(10);
         let from = address("192.0.2.1");
         fail(&mut tries, from, 10, 86_399 * SECOND);
         tries.note_accepted(from, [1; 32], Duration::ZERO);
@@ -177,7 +176,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_is_one_address() {
-        let mut tries = Tries::default();
+        let mut tries = Tries::new(10);
         for host in 1..=10 {
             fail(&mut tries, address(&format!("2001:db8::{host}")), 1, SECOND);
         }
@@ -187,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut tries = Tries::default();
+        let mut tries = Tries::new(10);
         for n in 0..25_000_u32 {
             fail(&mut tries, IpAddr::from(n.to_be_bytes()), 1, SECOND);
         }

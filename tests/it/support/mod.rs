@@ -25,6 +25,7 @@ pub struct Weir {
     child: Child,
     pub http: String,
     pub rtmp: String,
+    pub rtmps: Option<String>,
     pub internal: String,
     /// Goes with the last node that uses it.
     pub data: Arc<TempDir>,
@@ -91,8 +92,9 @@ impl Weir {
             }
         };
         let at = |name: &str| ready[name].as_str().unwrap().to_owned();
+        let rtmps = ready["rtmps"].as_str().map(str::to_owned);
         let client = reqwest::Client::builder().timeout(DEADLINE).build().unwrap();
-        (Self { child, http: at("http"), rtmp: at("rtmp"), internal: at("internal"), data, log, client }, lines)
+        (Self { child, http: at("http"), rtmp: at("rtmp"), rtmps, internal: at("internal"), data, log, client }, lines)
     }
 
     pub fn pid(&self) -> u32 {
