@@ -6,6 +6,7 @@ const MAX_MS = 15_000;
 export type ErrorCode =
   | 'malformed'
   | 'token'
+  | 'token_elsewhere'
   | 'forbidden'
   | 'not_found'
   | 'removed'
@@ -17,37 +18,29 @@ export type ErrorCode =
 
 export type Verdict = { action: 'retry' | 'fatal' | 'new_token'; code: ErrorCode };
 
-const CLOSE_CODES: Record<number, Verdict> = {
-  4400: { action: 'fatal', code: 'malformed' },
-  4401: { action: 'new_token', code: 'token' },
-  4403: { action: 'fatal', code: 'forbidden' },
-  4404: { action: 'fatal', code: 'not_found' },
-  4410: { action: 'fatal', code: 'removed' },
-  4408: { action: 'retry', code: 'too_slow' },
-  4429: { action: 'retry', code: 'quota' },
-  4503: { action: 'retry', code: 'overloaded' },
-  4504: { action: 'retry', code: 'moved' },
-};
+const fatal = (code: ErrorCode): Verdict => ({ action: 'fatal', code });
+const retry = (code: ErrorCode): Verdict => ({ action: 'retry', code });
 
-const STATUS_CODES: Record<number, Verdict> = {
-  400: { action: 'fatal', code: 'malformed' },
+/** By HTTP status; a close code is the same plus 4000. */
+const VERDICTS: Record<number, Verdict> = {
+  400: fatal('malformed'),
   401: { action: 'new_token', code: 'token' },
-  403: { action: 'fatal', code: 'forbidden' },
-  404: { action: 'fatal', code: 'not_found' },
-  410: { action: 'fatal', code: 'removed' },
-  429: { action: 'retry', code: 'quota' },
-  503: { action: 'retry', code: 'overloaded' },
+  403: fatal('forbidden'),
+  404: fatal('not_found'),
+  408: retry('too_slow'),
+  410: fatal('removed'),
+  429: retry('quota'),
+  503: retry('overloaded'),
+  504: retry('moved'),
 };
-
-const RETRY: Verdict = { action: 'retry', code: 'network' };
 
 export function judgeClose(closeCode: number): Verdict {
-  return CLOSE_CODES[closeCode] ?? RETRY;
+  return judgeStatus(closeCode - 4000);
 }
 
 /** Judges the answer to the question why an upgrade was refused; 200 means that it may be tried again. */
 export function judgeStatus(status: number): Verdict {
-  return STATUS_CODES[status] ?? RETRY;
+  return VERDICTS[status] ?? retry('network');
 }
 
 /** Full jitter: any wait from 0 up to a ceiling that doubles; `random` is in [0, 1). */

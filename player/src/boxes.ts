@@ -29,7 +29,7 @@ export class BoxError extends Error {
   override name = 'BoxError';
 }
 
-interface Box {
+export interface Box {
   type: string;
   body: DataView;
 }
@@ -150,7 +150,7 @@ function parsePrft(body: DataView): number {
   return seconds * 1e6 + Math.round((u32(body, 12) / 2 ** 32) * 1e6);
 }
 
-function boxes(data: DataView): Box[] {
+export function boxes(data: DataView): Box[] {
   const found: Box[] = [];
   let at = 0;
   while (at < data.byteLength) {
@@ -173,20 +173,20 @@ function boxes(data: DataView): Box[] {
   return found;
 }
 
-function find(list: Box[], type: string): Box | undefined {
+export function find(list: Box[], type: string): Box | undefined {
   return list.find((box) => box.type === type);
 }
 
-function view(bytes: Uint8Array): DataView {
+export function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function u8(data: DataView, at: number): number {
+export function u8(data: DataView, at: number): number {
   need(data, at + 1);
   return data.getUint8(at);
 }
 
-function u32(data: DataView, at: number): number {
+export function u32(data: DataView, at: number): number {
   need(data, at + 4);
   return data.getUint32(at);
 }

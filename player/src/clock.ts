@@ -1,5 +1,10 @@
 /** Offset of the server's clock from ours, from `time` messages: the sample with the shortest round trip wins. */
 
+/** Unix time in ms, by a clock that never steps and is the same in a page and its workers. */
+export function epochMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
 const WINDOW = 8; // samples kept: 80 s at one per 10 s, so that drift is followed
 
 interface Sample {

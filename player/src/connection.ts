@@ -1,7 +1,7 @@
 /** The life of a viewer's connection: connect, keep the clock, renew the token, reconnect, give up. */
 
 import { type ErrorCode, judgeClose, judgeStatus, retryDelayMs, type Verdict } from './backoff';
-import { ServerClock } from './clock';
+import { epochMs, ServerClock } from './clock';
 import type { ServerMessage, ViewerMessage } from './protocol';
 import { Transport } from './transport';
 
@@ -11,6 +11,8 @@ const SILENT_MS = 15_000; // the answer to `time` comes at least each 10 s
 const OPEN_MS = 10_000; // from opening a socket to `hello`
 const ASK_MS = 5_000;
 const STABLE_MS = 10_000; // a connection this old starts the backoff anew
+
+const ALL_TRACKS = 'true true';
 
 export type GetToken = () => Promise<string>;
 
@@ -35,9 +37,8 @@ export interface ConnectionEvents {
   onTokenNeeded(expiresInS: number): void;
 }
 
-/** Unix time by this machine's clock. */
-export function nowUs(): number {
-  return (performance.timeOrigin + performance.now()) * 1000;
+function nowUs(): number {
+  return epochMs() * 1000;
 }
 
 export class Connection {
@@ -55,6 +56,7 @@ export class Connection {
   #timeSentMs = 0;
   #timesSent = 0;
   #tokenIsNew = false;
+  #askedTracks = ALL_TRACKS;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setInterval> | undefined;
   #closed = false;
@@ -73,6 +75,14 @@ export class Connection {
 
   send(message: ViewerMessage): void {
     this.#transport?.send(message);
+  }
+
+  /** Which tracks the server shall send; a new connection begins with all. */
+  requestTracks(video: boolean, audio: boolean): void {
+    const asked = `${video} ${audio}`;
+    if (asked === this.#askedTracks) return;
+    this.#askedTracks = asked;
+    this.send({ type: 'tracks', video, audio });
   }
 
   setToken(token: string): void {
@@ -96,6 +106,7 @@ export class Connection {
     this.#bye = undefined;
     this.#helloAtMs = undefined;
     this.#timesSent = 0;
+    this.#askedTracks = ALL_TRACKS;
     this.#openedAtMs = performance.now();
     this.#heardAtMs = this.#openedAtMs;
     this.sockets += 1;
@@ -185,7 +196,11 @@ export class Connection {
       });
       verdict = judgeStatus(answer.status);
       retryAfterMs = Number(answer.headers.get('retry-after') ?? 0) * 1000 || undefined;
-      if (!answer.ok) message = await problemText(answer);
+      if (!answer.ok) {
+        const problem = await readProblem(answer);
+        message = problem.text;
+        if (problem.code === 'token_not_for_this') verdict = { ...verdict, code: 'token_elsewhere' };
+      }
     } catch {
       message = 'the server does not answer';
     }
@@ -209,7 +224,8 @@ export class Connection {
       }
     }
     if (this.#closed) return;
-    const delayMs = retryDelayMs(this.#attempt, Math.random(), retryAfterMs);
+    const atOnce = verdict.action === 'new_token' && this.#attempt === 0;
+    const delayMs = atOnce ? 0 : retryDelayMs(this.#attempt, Math.random(), retryAfterMs);
     this.#attempt += 1;
     this.#events.onLost(error, delayMs);
     this.#retry = setTimeout(() => this.#connect(), delayMs);
@@ -225,15 +241,10 @@ function httpUrl(url: string): string {
   return url.replace(/^ws/, 'http');
 }
 
-/** The words of a problem+json body (RFC 9457). */
-async function problemText(answer: Response): Promise<string> {
-  const fallback = `the server answers ${answer.status}`;
-  try {
-    const body: unknown = await answer.json();
-    if (typeof body !== 'object' || body === null) return fallback;
-    const { detail, title } = body as Record<string, unknown>;
-    return [detail, title].find((text): text is string => typeof text === 'string') ?? fallback;
-  } catch {
-    return fallback;
-  }
+/** Words and code of a problem+json body (RFC 9457). */
+async function readProblem(answer: Response): Promise<{ text: string; code: unknown }> {
+  const body: unknown = await answer.json().catch(() => undefined);
+  const { detail, title, code } = (typeof body === 'object' && body ? body : {}) as Record<string, unknown>;
+  const text = [detail, title].find((words): words is string => typeof words === 'string');
+  return { text: text ?? `the server answers ${answer.status}`, code };
 }

@@ -1,16 +1,18 @@
 /** Plays one stream in one video element: `connecting` to `failed`, events, statistics. */
 
-import type { ErrorCode } from './backoff';
-import { BoxError } from './boxes';
-import { Connection, type ConnectionError, type GetToken, nowUs } from './connection';
+import { Attention } from './attention';
+import { epochMs } from './clock';
+import type { GetToken } from './connection';
+import type { CoreError, CoreErrorCode, CoreEvent, Phase, Report } from './core';
 import { Emitter, type Listener } from './emitter';
-import { hasMediaSource } from './mse';
-import { Playout } from './playout';
-import type { ServerMessage, StreamState, Track, TrackKind } from './protocol';
-import { TICK_MS } from './sync';
+import { FrameWatch } from './frames';
+import { type CoreHost, startCore } from './host';
+import { type Attachment, hasMediaSource } from './mse';
+import type { StreamState, Track, TrackKind } from './protocol';
+import { type Range, TICK_MS } from './sync';
 
-const STATS_EVERY_MS = 10_000;
 const HICCUP_MS = 250; // shorter interruptions are not told as buffering
+const BLOCKED_MS = 200; // a timer this late: the page was busy, and saw nothing meanwhile
 
 export type EngineState =
   | 'idle'
@@ -22,13 +24,8 @@ export type EngineState =
   | 'ended'
   | 'failed';
 
-export type EngineErrorCode = ErrorCode | 'no_media_source' | 'codec' | 'decode';
-
-export interface EngineError {
-  code: EngineErrorCode;
-  fatal: boolean;
-  message: string;
-}
+export type EngineErrorCode = CoreErrorCode;
+export type EngineError = CoreError;
 
 export interface EngineOptions {
   video: HTMLVideoElement;
@@ -38,6 +35,12 @@ export interface EngineOptions {
   getToken?: GetToken;
   /** Buffer to hold, instead of the server's `target_ms`. */
   targetMs?: number;
+  /** Sound without a picture. */
+  audioOnly?: boolean;
+  /** False: everything on the main thread, as in browsers without `MediaSource` in workers. */
+  worker?: boolean;
+  /** True: goes on though nobody sees or hears it. */
+  background?: boolean;
 }
 
 export interface EngineEvents {
@@ -50,13 +53,7 @@ export interface EngineEvents {
   tokenneeded: { expiresInS: number };
 }
 
-export interface Stats {
-  latencyMs: number | undefined;
-  bufferMs: number;
-  targetMs: number;
-  jitterMs: number;
-  rttMs: number | undefined;
-  bitrateBps: number;
+export interface Stats extends Report {
   fps: number;
   width: number;
   height: number;
@@ -64,14 +61,8 @@ export interface Stats {
   framesShown: number;
   /** Decoded too late to be shown, by the browser's count. */
   framesDropped: number;
-  /** Left out by the server. */
-  framesLost: number;
-  gaps: number;
-  stalls: number;
-  seeks: number;
-  rebuilds: number;
-  sockets: number;
   firstFrameMs: number | undefined;
+  inWorker: boolean;
 }
 
 export class Engine {
@@ -79,18 +70,22 @@ export class Engine {
   readonly #video: HTMLVideoElement;
   readonly #events = new Emitter<EngineEvents>();
   #state: EngineState = 'idle';
-  #phase: 'idle' | 'connecting' | 'open' | 'reconnecting' | 'failed' = 'idle';
+  #phase: 'idle' | 'failed' | Phase = 'idle';
   #stream: StreamState | undefined;
   #toldStream: StreamState | undefined;
-  #connection: Connection | undefined;
-  #playout: Playout | undefined;
+  #core: CoreHost | undefined;
+  #report: Report | undefined;
+  #source = 0;
+  #frames: FrameWatch | undefined;
+  #attention: Attention | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #startedAtMs = 0;
   #firstFrameMs: number | undefined;
-  #statsSentMs = 0;
+  #turnAtMs = 0;
+  #awakeAtMs = 0;
   #progressedAtMs = Number.NEGATIVE_INFINITY;
   #paused = false;
-  #unsupported = new Set<TrackKind>();
+  #away = false;
 
   constructor(options: EngineOptions) {
     this.#options = { ...options };
@@ -113,30 +108,29 @@ export class Engine {
   start(): void {
     this.stop();
     if (!hasMediaSource()) {
-      this.#fail('no_media_source', 'this browser has no Media Source Extensions');
+      this.#fail({
+        code: 'no_media_source',
+        fatal: true,
+        message: 'this browser has no Media Source Extensions',
+      });
       return;
     }
-    const { url, token, getToken } = this.#options;
-    this.#startedAtMs = performance.now();
-    this.#statsSentMs = this.#startedAtMs;
+    this.#startedAtMs = epochMs();
+    this.#turnAtMs = this.#startedAtMs;
     this.#firstFrameMs = undefined;
     this.#progressedAtMs = Number.NEGATIVE_INFINITY;
-    this.#connection = new Connection({ url, token, getToken }, this.#connectionEvents());
-    this.#playout = new Playout(this.#video, () => this.#serverNowUs(), {
-      onUnsupported: (tracks) => this.#handleUnsupported(tracks),
-      onFailed: (detail) => this.#fail('decode', detail),
-      onMuted: () => this.#events.emit('muted', undefined),
-      onSeek: (reason) => this.#events.emit('seek', { reason }),
-    });
-    this.#video.addEventListener('pause', this.#handlePause);
-    this.#video.addEventListener('play', this.#handlePlay);
-    this.#timer = setInterval(() => this.#handleTick(), TICK_MS);
-    this.#connection.open();
+    this.#frames = new FrameWatch(this.#video);
+    for (const [name, listener] of this.#listeners) this.#video.addEventListener(name, listener);
+    this.#timer = setInterval(this.#handleTurn, TICK_MS);
+    if (!this.#options.background) {
+      this.#attention = new Attention(this.#video, (level) => this.#handleAttention(level));
+    }
+    this.#open();
   }
 
   stop(): void {
-    this.#sendStats();
     this.#close();
+    this.#detach();
     this.#phase = 'idle';
     this.#stream = undefined;
     this.#update();
@@ -146,181 +140,236 @@ export class Engine {
   setToken(token: string): void {
     this.#options.token = token;
     if (this.#phase === 'failed') this.start();
-    else this.#connection?.setToken(token);
+    else this.#core?.send({ type: 'token', token });
+  }
+
+  /** The buffer to hold; undefined: what the server says. */
+  setTarget(targetMs: number | undefined): void {
+    if (targetMs === undefined) delete this.#options.targetMs;
+    else this.#options.targetMs = targetMs;
+    this.#core?.send({ type: 'target', targetMs });
+  }
+
+  setAudioOnly(audioOnly: boolean): void {
+    this.#options.audioOnly = audioOnly;
+    this.#core?.send({ type: 'wants', wants: { video: !audioOnly, audio: true } });
   }
 
   seekToLive(): void {
-    this.#playout?.seekToLive();
+    this.#core?.send({ type: 'live' });
   }
 
-  get stats(): Stats {
-    const nowMs = performance.now();
+  /** Undefined before the first start. */
+  get stats(): Stats | undefined {
     const video = this.#video;
-    const playout = this.#playout;
-    return {
-      latencyMs: playout?.latencyMs(),
-      bufferMs: playout?.bufferMs() ?? 0,
-      targetMs: playout?.targetMs(nowMs) ?? 0,
-      jitterMs: playout?.jitterMs ?? 0,
-      rttMs: this.#connection?.clock.rttMs,
-      bitrateBps: playout?.bitrateBps(nowMs) ?? 0,
-      fps: playout?.fps(nowMs) ?? 0,
-      width: video.videoWidth,
-      height: video.videoHeight,
-      rate: video.playbackRate,
-      framesShown: playout?.framesShown ?? 0,
-      framesDropped: video.getVideoPlaybackQuality().droppedVideoFrames,
-      framesLost: playout?.framesLost ?? 0,
-      gaps: playout?.gaps ?? 0,
-      stalls: playout?.stalls ?? 0,
-      seeks: playout?.seeks ?? 0,
-      rebuilds: playout?.rebuilds ?? 0,
-      sockets: this.#connection?.sockets ?? 0,
-      firstFrameMs: this.#firstFrameMs,
-    };
+    const report = this.#report;
+    return (
+      report && {
+        ...report,
+        fps: this.#frames?.fps(epochMs()) ?? 0,
+        width: video.videoWidth,
+        height: video.videoHeight,
+        rate: video.playbackRate,
+        framesShown: this.#frames?.shown ?? 0,
+        framesDropped: video.getVideoPlaybackQuality().droppedVideoFrames,
+        firstFrameMs: this.#firstFrameMs,
+        inWorker: this.#core?.inWorker ?? false,
+      }
+    );
   }
 
-  #connectionEvents() {
-    return {
-      onConnecting: () => {
-        this.#phase = this.#phase === 'idle' ? 'connecting' : this.#phase;
-        this.#update();
+  #open(): void {
+    const { url, token, getToken, targetMs, audioOnly, worker } = this.#options;
+    const core = startCore(worker !== false, (event) => {
+      if (this.#core === core) this.#handleEvent(event);
+    });
+    this.#core = core;
+    core.send({
+      type: 'start',
+      options: {
+        url,
+        token,
+        canRenew: getToken !== undefined,
+        targetMs,
+        wants: { video: !audioOnly, audio: true },
       },
-      onMessage: (message: ServerMessage) => this.#handleMessage(message),
-      onChunk: (bytes: Uint8Array<ArrayBuffer>) => this.#readMedia(() => this.#playout?.handleChunk(bytes)),
-      onLost: (error: ConnectionError, retryInMs: number) => {
-        this.#phase = 'reconnecting';
-        const message = `${error.message}; next try in ${Math.round(retryInMs)} ms`;
-        this.#events.emit('error', { code: error.code, fatal: false, message });
-        this.#update();
-      },
-      onFailed: (error: ConnectionError) => this.#fail(error.code, error.message),
-      onTokenNeeded: (expiresInS: number) => this.#events.emit('tokenneeded', { expiresInS }),
-    };
+    });
+    if (this.#paused) core.send({ type: 'pause' });
   }
 
-  #handleMessage(message: ServerMessage): void {
-    switch (message.type) {
-      case 'hello':
-        this.#phase = 'open';
-        this.#stream = message.state;
-        if (this.#playout) this.#playout.baseTargetMs = this.#options.targetMs ?? message.targetMs;
-        this.#playout?.handleBurst();
-        if (this.#unsupported.size > 0) this.#requestTracks();
-        if (this.#paused) this.#connection?.send({ type: 'pause' });
+  #handleEvent(event: CoreEvent): void {
+    switch (event.type) {
+      case 'attach':
+        this.#attach(event.source, event.attachment);
         break;
-      case 'init':
-        this.#readMedia(() => this.#handleInit(message.tracks));
+      case 'seek':
+        this.#seek(event.to, event.reason);
         break;
-      case 'live':
-        this.#playout?.handleLive();
+      case 'rate':
+        this.#video.playbackRate = event.rate;
+        return;
+      case 'report':
+        this.#report = event.report;
+        this.#update();
+        break;
+      case 'phase':
+        this.#phase = event.phase;
+        this.#stream = event.stream;
+        this.#update();
+        break;
+      case 'tracks':
+        this.#events.emit('tracks', event);
         break;
       case 'gap':
-        this.#playout?.handleGap(message.track, message.fromUs, message.toUs, message.frames);
-        this.#events.emit('gap', { frames: message.frames, reason: message.reason });
+        this.#events.emit('gap', event);
         break;
-      case 'state':
-        this.#stream = message.state;
+      case 'error':
+        if (event.error.fatal) this.#fail(event.error);
+        else this.#events.emit('error', event.error);
+        return;
+      case 'get_token':
+        void this.#getToken();
         break;
-      default: // time, token and bye are the connection's, unknown ones nobody's
+      case 'tokenneeded':
+        this.#events.emit('tokenneeded', event);
+        break;
+      case 'stopped':
     }
-    this.#update();
   }
 
-  #handleInit(tracks: readonly Track[]): void {
-    this.#playout?.handleInit(tracks);
-    const playable = this.#playout?.tracks ?? [];
-    if (playable.some((track) => this.#unsupported.delete(track.kind))) this.#requestTracks();
-    const unsupported = [...this.#unsupported].filter((kind) => tracks.some((track) => track.kind === kind));
-    this.#events.emit('tracks', { tracks: playable, unsupported });
+  #attach(source: number, attachment: Attachment | undefined): void {
+    const video = this.#video;
+    this.#source = source;
+    if (!globalThis.MediaSource) video.disableRemotePlayback = true; // Apple's asks for it
+    if (typeof attachment === 'object') video.srcObject = attachment as unknown as MediaProvider;
+    else if (attachment) video.src = attachment;
   }
 
-  /** Media that can't be read is left out and told. */
-  #readMedia(read: () => void): void {
+  /** Lets the browser free what the source held. */
+  #detach(): void {
+    const video = this.#video;
+    if (this.#source === 0) return;
+    this.#source = 0;
+    video.srcObject = null;
+    video.removeAttribute('src');
+    video.load();
+  }
+
+  #seek(to: number, reason: string): void {
+    this.#video.currentTime = to;
+    this.#video.playbackRate = 1;
+    this.#events.emit('seek', { reason });
+    if (reason === 'join' && !this.#paused) void this.#play();
+  }
+
+  /** Starts or goes on playing, muted if the browser wants it so. */
+  async #play(): Promise<void> {
+    const video = this.#video;
     try {
-      read();
+      await video.play();
     } catch (error) {
-      if (!(error instanceof BoxError)) throw error;
-      this.#events.emit('error', { code: 'malformed', fatal: false, message: error.message });
+      if (!(error instanceof DOMException) || error.name !== 'NotAllowedError' || video.muted) return;
+      video.muted = true;
+      this.#events.emit('muted', undefined);
+      await video.play().catch(() => undefined);
     }
   }
 
-  #handleUnsupported(tracks: readonly Track[]): void {
-    for (const track of tracks) this.#unsupported.add(track.kind);
-    const names = tracks.map((track) => codecName(track.codec)).join(' and ');
-    const verb = tracks.length > 1 ? "aren't" : "isn't";
-    this.#events.emit('error', {
-      code: 'codec',
-      fatal: false,
-      message: `${names} ${verb} supported by this browser`,
-    });
-    this.#requestTracks();
+  async #getToken(): Promise<void> {
+    const core = this.#core;
+    try {
+      const token = await this.#options.getToken?.();
+      if (token === undefined) throw new Error('no token');
+      this.#options.token = token;
+      core?.send({ type: 'token', token });
+    } catch {
+      core?.send({ type: 'no_token' });
+    }
   }
 
-  /** Keeps the server from sending what can't be shown. */
-  #requestTracks(): void {
-    const wants = (kind: TrackKind) => !this.#unsupported.has(kind);
-    this.#connection?.send({ type: 'tracks', video: wants('video'), audio: wants('audio') });
-  }
+  readonly #listeners = [
+    ['pause', () => this.#handlePause()],
+    ['play', () => this.#handlePlay()],
+    ['error', () => this.#handleMediaError()],
+  ] as const;
 
-  readonly #handlePause = (): void => {
+  #handlePause(): void {
     if (this.#paused || this.#phase !== 'open' || this.#video.error) return; // browsers pause after an error
     this.#paused = true;
-    this.#playout?.handlePause();
-    this.#connection?.send({ type: 'pause' });
-  };
+    this.#core?.send({ type: 'pause' });
+  }
 
-  readonly #handlePlay = (): void => {
+  #handlePlay(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#connection?.send({ type: 'resume' });
-    this.#playout?.handleResume();
+    this.#core?.send({ type: 'resume' });
+  }
+
+  #handleMediaError(): void {
+    const { error } = this.#video;
+    const detail = error ? `media error ${error.code}: ${error.message}` : 'media error';
+    this.#core?.send({ type: 'media_error', detail });
+  }
+
+  /** Nobody looks: first nothing is sent any more, then the connection is given up. */
+  #handleAttention(level: 'here' | 'away' | 'gone'): void {
+    if (level === 'gone') {
+      this.#endCore();
+      return;
+    }
+    if (level === 'here' && !this.#core && this.#phase !== 'failed') this.#open();
+    this.#away = level === 'away';
+    if (!this.#paused) this.#core?.send({ type: this.#away ? 'pause' : 'resume' });
+  }
+
+  readonly #handleTurn = (): void => {
+    const video = this.#video;
+    const nowMs = epochMs();
+    if (nowMs - this.#turnAtMs > BLOCKED_MS) this.#awakeAtMs = nowMs;
+    this.#turnAtMs = nowMs;
+    const frames = this.#frames;
+    const framesShown = frames?.shown ?? 0;
+    if (framesShown > 0) this.#firstFrameMs ??= nowMs - this.#startedAtMs;
+    const frameAtMs = frames?.frameAtMs;
+    this.#core?.send({
+      type: 'view',
+      view: {
+        nowMs,
+        source: this.#source,
+        currentTime: video.currentTime,
+        ranges: ranges(video.buffered),
+        rate: video.playbackRate,
+        paused: video.paused,
+        readyState: video.readyState,
+        frameAtMs: frameAtMs && Math.max(frameAtMs, this.#awakeAtMs),
+        newFrames: frames?.take() ?? [],
+        framesShown,
+        framesDropped: video.getVideoPlaybackQuality().droppedVideoFrames,
+        firstFrameMs: this.#firstFrameMs,
+      },
+    });
   };
 
-  #handleTick(): void {
-    const nowMs = performance.now();
-    this.#playout?.tick(nowMs);
-    if (this.#firstFrameMs === undefined && this.#playout?.framesShown) {
-      this.#firstFrameMs = nowMs - this.#startedAtMs;
-    }
-    if (nowMs - this.#statsSentMs >= STATS_EVERY_MS) this.#sendStats();
-    this.#update();
-  }
-
-  #sendStats(): void {
-    if (this.#phase !== 'open') return;
-    this.#statsSentMs = performance.now();
-    const { latencyMs, bufferMs, stalls, framesDropped, rate, firstFrameMs } = this.stats;
-    this.#connection?.send({
-      type: 'stats',
-      latency_ms: rounded(latencyMs),
-      buffer_ms: Math.round(bufferMs),
-      stalls,
-      dropped_frames: framesDropped,
-      rate,
-      first_frame_ms: rounded(firstFrameMs),
-    });
-  }
-
-  #serverNowUs(): number | undefined {
-    const offsetUs = this.#connection?.clock.offsetUs;
-    return offsetUs === undefined ? undefined : nowUs() + offsetUs;
-  }
-
-  #fail(code: EngineErrorCode, message: string): void {
+  #fail(error: EngineError): void {
     this.#close();
     this.#phase = 'failed';
     this.#update();
-    this.#events.emit('error', { code, fatal: true, message });
+    this.#events.emit('error', error);
   }
 
   #close(): void {
     clearInterval(this.#timer);
-    this.#video.removeEventListener('pause', this.#handlePause);
-    this.#video.removeEventListener('play', this.#handlePlay);
-    this.#connection?.close();
-    this.#playout?.close();
+    for (const [name, listener] of this.#listeners) this.#video.removeEventListener(name, listener);
+    this.#frames?.close();
+    this.#attention?.close();
+    this.#endCore();
     this.#paused = false;
+    this.#away = false;
+  }
+
+  #endCore(): void {
+    this.#core?.send({ type: 'stop' });
+    this.#core = undefined;
   }
 
   #update(): void {
@@ -335,31 +384,13 @@ export class Engine {
   #derive(): EngineState {
     if (this.#phase !== 'open') return this.#phase;
     if (this.#stream === 'ended') return 'ended';
-    if (this.#stream === 'waiting' || this.#stream === 'interrupted') return 'waiting';
-    const nowMs = performance.now();
-    if (this.#playout?.progressing) this.#progressedAtMs = nowMs;
-    return nowMs - this.#progressedAtMs < HICCUP_MS ? 'playing' : 'buffering';
+    const nowMs = epochMs();
+    if (this.#report?.progressing) this.#progressedAtMs = nowMs;
+    if (nowMs - this.#progressedAtMs < HICCUP_MS) return 'playing';
+    return this.#stream === 'waiting' || this.#stream === 'interrupted' ? 'waiting' : 'buffering';
   }
 }
 
-function codecName(codec: string): string {
-  const names: Record<string, string> = {
-    avc1: 'H.264',
-    avc3: 'H.264',
-    hvc1: 'HEVC',
-    hev1: 'HEVC',
-    av01: 'AV1',
-    vp09: 'VP9',
-    mp4a: 'AAC',
-    opus: 'Opus',
-    flac: 'FLAC',
-    fLaC: 'FLAC',
-    mp3: 'MP3',
-  };
-  if (codec === 'mp4a.40.34' || codec === 'mp4a.6b') return 'MP3';
-  return names[codec.split('.')[0] ?? codec] ?? codec;
-}
-
-function rounded(value: number | undefined): number | null {
-  return value === undefined ? null : Math.round(value);
+function ranges(list: TimeRanges): Range[] {
+  return Array.from({ length: list.length }, (_, at) => ({ start: list.start(at), end: list.end(at) }));
 }

@@ -1,23 +1,24 @@
 /** Watches the frames a video element presents. */
 
+import { epochMs } from './clock';
+
 const FPS_WINDOW_MS = 2000;
 
-export interface FrameEvents {
-  /** A frame with this media time is on the screen. */
-  onFrame(mediaTimeS: number): void;
+export interface ShownFrame {
+  timeS: number;
+  atMs: number;
 }
 
 export class FrameWatch {
   readonly #video: HTMLVideoElement;
-  readonly #events: FrameEvents;
   #handle: number | undefined;
   #newest: { atMs: number; presented: number } | undefined;
   #recent: { atMs: number; frames: number }[] = [];
+  #new: ShownFrame[] = [];
   #shown = 0;
 
-  constructor(video: HTMLVideoElement, events: FrameEvents) {
+  constructor(video: HTMLVideoElement) {
     this.#video = video;
-    this.#events = events;
     this.#ask();
   }
 
@@ -36,6 +37,11 @@ export class FrameWatch {
     return document.hidden ? undefined : this.#newest?.atMs;
   }
 
+  /** Those since the last call. */
+  take(): ShownFrame[] {
+    return this.#new.splice(0);
+  }
+
   close(): void {
     if (this.#handle !== undefined) this.#video.cancelVideoFrameCallback(this.#handle);
     this.#handle = undefined;
@@ -44,14 +50,15 @@ export class FrameWatch {
   #ask(): void {
     if (!('requestVideoFrameCallback' in HTMLVideoElement.prototype)) return;
     this.#handle = this.#video.requestVideoFrameCallback((_, { mediaTime, presentedFrames }) => {
-      const atMs = performance.now();
+      const atMs = epochMs();
       const since = presentedFrames - (this.#newest?.presented ?? 0);
       const frames = this.#newest && since > 0 ? since : 1; // the count starts anew with each source
       this.#newest = { atMs, presented: presentedFrames };
       this.#shown += frames;
       this.#recent.push({ atMs, frames });
       while ((this.#recent[0]?.atMs ?? atMs) < atMs - FPS_WINDOW_MS) this.#recent.shift();
-      this.#events.onFrame(mediaTime);
+      this.#new.push({ timeS: mediaTime, atMs });
+      if (this.#new.length > 120) this.#new.shift();
       this.#ask();
     });
   }

@@ -1,3 +1,4 @@
+export type { GetToken } from './connection';
 export type {
   EngineError,
   EngineErrorCode,
@@ -8,3 +9,6 @@ export type {
 } from './engine';
 export { Engine } from './engine';
 export type { StreamState, Track } from './protocol';
+
+/** For `worker.js`, which the engine starts where browsers make a `MediaSource` in workers. */
+export { serveWorker } from './worker';

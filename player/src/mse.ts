@@ -1,12 +1,14 @@
-/** A MediaSource with one SourceBuffer per track; appends all that waits in one call. */
+/** A MediaSource with one SourceBuffer per track; appends all that waits in one call. Runs in a page or in a worker. */
 
 import type { Track, TrackKind } from './protocol';
-import type { Range } from './sync';
 
 const QUOTA_KEEP_S = 1; // kept behind the picture when the browser says that its buffer is full
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024; // a browser that takes nothing any more
 
 export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What a video element is given: an object URL, or from a worker the handle of its source. */
+export type Attachment = string | MediaSourceHandle;
 
 export interface SinkEvents {
   /** The browser refused the media; only a new sink helps. */
@@ -21,6 +23,9 @@ interface ManagedMediaSource extends MediaSource {
 }
 
 declare global {
+  interface MediaSource {
+    readonly handle: MediaSourceHandle;
+  }
   var ManagedMediaSource: { new (): ManagedMediaSource; isTypeSupported(mime: string): boolean } | undefined;
 }
 
@@ -36,28 +41,29 @@ export function canPlay(track: Track): boolean {
   return mediaSourceClass()?.isTypeSupported(track.mime) ?? false;
 }
 
+/** True where the worker can make the source itself, so that a busy page does not hold the picture up. */
+export function worksInWorker(): boolean {
+  return globalThis.MediaSource?.canConstructInDedicatedWorker === true;
+}
+
 export class MediaSink {
-  readonly #video: HTMLVideoElement;
+  readonly attachment: Attachment;
   readonly #events: SinkEvents;
   readonly #source: MediaSource;
-  readonly #url: string;
   readonly #buffers = new Map<TrackKind, TrackBuffer>();
   #closed = false;
 
-  constructor(video: HTMLVideoElement, tracks: readonly Track[], events: SinkEvents) {
+  constructor(tracks: readonly Track[], events: SinkEvents) {
     const Source = mediaSourceClass();
     if (!Source) throw new Error('this browser has no MediaSource');
-    this.#video = video;
     this.#events = events;
     this.#source = new Source();
     const owner = { source: this.#source, onQuota: events.onQuota, onError: this.#handleError };
     for (const track of tracks) this.#buffers.set(track.kind, new TrackBuffer(owner, track));
     this.#source.addEventListener('sourceopen', this.#handleOpen, { once: true });
     this.#source.addEventListener('startstreaming', this.#pump);
-    if (!globalThis.MediaSource) video.disableRemotePlayback = true;
-    this.#url = URL.createObjectURL(this.#source);
-    video.addEventListener('error', this.#handleVideoError);
-    video.src = this.#url;
+    const inPage = typeof document === 'object';
+    this.attachment = inPage ? URL.createObjectURL(this.#source) : this.#source.handle;
   }
 
   get kinds(): TrackKind[] {
@@ -78,10 +84,6 @@ export class MediaSink {
     return [...this.#buffers.values()].every((buffer) => buffer.idle);
   }
 
-  ranges(): Range[] {
-    return ranges(this.#video.buffered);
-  }
-
   /** Removes what lies before a time, which must be that of a keyframe: browsers remove up to the next one. */
   trim(beforeS: number): void {
     for (const buffer of this.#buffers.values()) buffer.trim(beforeS);
@@ -90,11 +92,10 @@ export class MediaSink {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#video.removeEventListener('error', this.#handleVideoError);
     this.#source.removeEventListener('sourceopen', this.#handleOpen);
     this.#source.removeEventListener('startstreaming', this.#pump);
     for (const buffer of this.#buffers.values()) buffer.close();
-    URL.revokeObjectURL(this.#url);
+    if (typeof this.attachment === 'string') URL.revokeObjectURL(this.attachment);
   }
 
   readonly #handleOpen = (): void => {
@@ -109,10 +110,10 @@ export class MediaSink {
     for (const buffer of this.#buffers.values()) buffer.pump();
   };
 
-  readonly #handleVideoError = (): void => {
-    const { error } = this.#video;
-    this.#handleError(error ? `media error ${error.code}: ${error.message}` : 'media error');
-  };
+  /** The element that the source is attached to tells of an error. */
+  handleMediaError(detail: string): void {
+    this.#handleError(detail);
+  }
 
   readonly #handleError = (detail: string): void => {
     if (this.#closed) return;
@@ -180,8 +181,8 @@ class TrackBuffer {
   }
 
   trim(beforeS: number): void {
-    const [first] = this.#buffer ? ranges(this.#buffer.buffered) : [];
-    if (!first || first.start >= beforeS) return;
+    const { buffered } = this.#buffer ?? {};
+    if (!buffered?.length || buffered.start(0) >= beforeS) return;
     this.#trimS = beforeS;
     this.pump();
   }
@@ -257,8 +258,4 @@ function concat(items: Queued[]): Bytes {
     at += bytes.byteLength;
   }
   return all;
-}
-
-function ranges(list: TimeRanges): Range[] {
-  return Array.from({ length: list.length }, (_, at) => ({ start: list.start(at), end: list.end(at) }));
 }

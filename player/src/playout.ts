@@ -1,14 +1,15 @@
-/** From chunks to the picture: the MediaSource, the sync rules, what was shown and how late. */
+/** From chunks to a MediaSource, and the sync rules: what the element shall do, from what it was seen to do. */
 
 import { parseChunk, parseInit, type TrackDefaults } from './boxes';
+import { epochMs } from './clock';
 import { Deficit } from './deficit';
-import { FrameWatch } from './frames';
-import { type Bytes, canPlay, MediaSink } from './mse';
+import { type Attachment, type Bytes, canPlay, MediaSink } from './mse';
 import type { Track, TrackKind } from './protocol';
 import { Replay } from './replay';
 import { liveTime, type Range, type SeekReason, SYNC_START, type SyncMemory, syncStep } from './sync';
 import { Target } from './target';
 import { Timeline } from './timeline';
+import type { View } from './view';
 
 const BURST_MS = 400; // from the first chunk to `live`, for a server that does not say so
 const BACK_BUFFER_S = 8; // trimmed each second; 10 s is the limit
@@ -20,33 +21,39 @@ const REBUILD_TIMES = 3;
 const REBUILD_FORGET_MS = 60_000;
 const LATENCY_SAMPLES = 15;
 const MAX_HOLES = 32;
+const MAX_TURN_MS = 1000; // of played time between two views: timers of hidden pages
+const HAVE_CURRENT_DATA = 2; // HTMLMediaElement's, which a worker has no name for
 
 export interface PlayoutEvents {
   /** The browser can't decode these tracks; the others go on. */
   onUnsupported(tracks: Track[]): void;
   onFailed(detail: string): void;
-  /** Unmuted autoplay was refused, so it plays muted. */
-  onMuted(): void;
-  onSeek(reason: SeekReason): void;
+  /** Another source for the element, or none. */
+  onAttach(source: number, attachment: Attachment | undefined): void;
+  onSeek(to: number, reason: SeekReason): void;
+  onRate(rate: number): void;
 }
 
 export class Playout {
-  stalls = 0;
-  seeks = 0;
-  gaps = 0;
-  framesLost = 0;
-  rebuilds = 0;
-  /** The base of the buffer target, ms. */
+  readonly counts = { stalls: 0, seeks: 0, gaps: 0, framesLost: 0, rebuilds: 0 };
+  /** Time in which the picture went on, and in which it stood still though it should not. */
+  playedMs = 0;
+  stalledMs = 0;
+  /** The base of the buffer target, ms: what the server says, and what the page wants instead. */
   baseTargetMs = 150;
-  readonly #video: HTMLVideoElement;
+  askedTargetMs: number | undefined;
+  /** Which kinds of track are wanted at all. */
+  wants: Readonly<Record<TrackKind, boolean>> = { video: true, audio: true };
   readonly #events: PlayoutEvents;
   readonly #timeline = new Timeline();
   readonly #replay = new Replay();
   readonly #target = new Target();
   readonly #deficit = new Deficit();
-  readonly #frames: FrameWatch;
-  /** Wall clock of the server now, Unix microseconds. */
-  readonly #serverNowUs: () => number | undefined;
+  /** The server's clock minus ours, microseconds. */
+  readonly #offsetUs: () => number | undefined;
+  #view: View | undefined;
+  #source = 0;
+  #offered: readonly Track[] = [];
   #sink: MediaSink | undefined;
   #tracks: Track[] = [];
   #defaults = new Map<number, TrackDefaults>();
@@ -64,11 +71,9 @@ export class Playout {
   #rebuiltAtMs = Number.NEGATIVE_INFINITY;
   #rebuildAtMs: number | undefined;
 
-  constructor(video: HTMLVideoElement, serverNowUs: () => number | undefined, events: PlayoutEvents) {
-    this.#video = video;
-    this.#serverNowUs = serverNowUs;
+  constructor(offsetUs: () => number | undefined, events: PlayoutEvents) {
+    this.#offsetUs = offsetUs;
     this.#events = events;
-    this.#frames = new FrameWatch(video, { onFrame: (timeS) => this.#handleFrame(timeS) });
   }
 
   /** A new connection: a burst from a keyframe comes, until `handleLive`. */
@@ -96,9 +101,17 @@ export class Playout {
     this.#beginBurst();
   }
 
+  /** Says which kinds are wanted; what is not is left out even where the server goes on sending it. */
+  handleWants(wants: Readonly<Record<TrackKind, boolean>>): void {
+    this.wants = wants;
+    if (this.#offered.length > 0) this.handleInit(this.#offered);
+  }
+
   handleInit(all: readonly Track[]): void {
-    const tracks = all.filter(canPlay);
-    const unsupported = all.filter((track) => !canPlay(track));
+    this.#offered = all;
+    const wanted = all.filter((track) => this.wants[track.kind]);
+    const tracks = wanted.filter(canPlay);
+    const unsupported = wanted.filter((track) => !canPlay(track));
     const before = this.#tracks;
     this.#tracks = tracks;
     this.#defaults = new Map(
@@ -121,7 +134,7 @@ export class Playout {
   }
 
   handleChunk(bytes: Bytes): void {
-    const nowMs = performance.now();
+    const nowMs = epochMs();
     this.#timeline.handleBytes(nowMs, bytes.byteLength);
     const chunk = parseChunk(bytes, this.#defaults);
     const track = this.#tracks.find((known) => known.id === chunk.trackId);
@@ -139,28 +152,31 @@ export class Playout {
   }
 
   handleGap(trackId: number, fromUs: number, toUs: number, frames: number): void {
-    this.gaps += 1;
-    this.framesLost += frames;
+    this.counts.gaps += 1;
+    this.counts.framesLost += frames;
     if (this.#tracks.find((track) => track.id === trackId)?.kind !== 'video') return;
     this.#holes.push({ start: fromUs / 1e6, end: toUs / 1e6 });
     if (this.#holes.length > MAX_HOLES) this.#holes.shift();
   }
 
-  /** One turn of the timer. */
-  tick(nowMs: number): void {
-    const video = this.#video;
-    if (!this.#sink) return;
+  /** One turn of the timer, with what the element looks like now. */
+  tick(view: View): void {
+    const { nowMs } = view;
+    if (!this.#sink || view.source !== this.#source) return;
+    this.#countTime(view);
+    this.#view = view;
+    for (const frame of view.newFrames) this.#handleFrame(frame);
     if (this.#newestS > Number.NEGATIVE_INFINITY && !this.#bursting(nowMs)) this.#handleStepBack();
     const input = {
       nowMs,
-      currentTime: video.currentTime,
-      ranges: this.#sink.ranges(),
+      currentTime: view.currentTime,
+      ranges: view.ranges,
       holes: this.#holes,
       targetS: this.targetMs(nowMs) / 1000,
-      rate: video.playbackRate,
-      paused: this.#paused || (video.paused && this.#sync.joined),
+      rate: view.rate,
+      paused: this.#paused || (view.paused && this.#sync.joined),
       bursting: this.#bursting(nowMs) || !this.#sink.idle,
-      frameAtMs: this.#leading === 'video' ? this.#frames.frameAtMs : undefined,
+      frameAtMs: this.#leading === 'video' ? view.frameAtMs : undefined,
       frameIntervalMs: this.#timeline.frameIntervalMs,
     };
     const { memory, action, stuck, stalled } = syncStep(this.#sync, input);
@@ -168,32 +184,30 @@ export class Playout {
     if (stalled && !this.#stalled) this.#handleStall(nowMs);
     this.#stuck = stuck;
     this.#stalled = stalled;
-    if (action.type === 'rate') video.playbackRate = action.rate;
+    if (action.type === 'rate') this.#events.onRate(action.rate);
     if (action.type === 'seek') this.#seek(action.to, action.reason);
-    this.#watchDeficit(nowMs);
-    if (nowMs - this.#trimmedAtMs >= TRIM_EVERY_MS) this.#trim(nowMs, input.ranges);
+    this.#watchDeficit(view);
+    if (nowMs - this.#trimmedAtMs >= TRIM_EVERY_MS) this.#trim(view);
   }
 
-  /** Starts or goes on playing, muted if the browser wants it so. */
-  async play(): Promise<void> {
-    const video = this.#video;
-    try {
-      await video.play();
-    } catch (error) {
-      if (!(error instanceof DOMException) || error.name !== 'NotAllowedError' || video.muted) return;
-      video.muted = true;
-      this.#events.onMuted();
-      await video.play().catch(() => undefined);
-    }
+  #countTime({ nowMs, paused }: View): void {
+    const sinceMs = Math.min(MAX_TURN_MS, nowMs - (this.#view?.nowMs ?? nowMs));
+    if (!this.#sync.joined || this.#paused || paused) return;
+    if (this.progressing) this.playedMs += sinceMs;
+    else this.stalledMs += sinceMs;
   }
 
   seekToLive(): void {
-    const last = this.#sink?.ranges().at(-1);
-    if (last) this.#seek(liveTime(last, this.targetMs(performance.now()) / 1000), 'behind');
+    const last = this.#view?.ranges.at(-1);
+    if (this.#sink && last) this.#seek(liveTime(last, this.targetMs(epochMs()) / 1000), 'behind');
+  }
+
+  /** The element refused what it was given. */
+  handleMediaError(detail: string): void {
+    this.#sink?.handleMediaError(detail);
   }
 
   close(): void {
-    this.#frames.close();
     this.#closeSink();
   }
 
@@ -202,7 +216,7 @@ export class Playout {
       this.#sink !== undefined &&
       this.#sync.joined &&
       !this.#stuck &&
-      this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA
+      (this.#view?.readyState ?? 0) >= HAVE_CURRENT_DATA
     );
   }
 
@@ -210,22 +224,15 @@ export class Playout {
     return this.#tracks;
   }
 
-  get framesShown(): number {
-    return this.#frames.shown;
-  }
-
-  fps(nowMs: number): number {
-    return this.#frames.fps(nowMs);
-  }
-
   bitrateBps(nowMs: number): number {
     return this.#timeline.bitrateBps(nowMs);
   }
 
   targetMs(nowMs: number): number {
-    const hasAudio = this.#tracks.some((track) => track.kind === 'audio');
+    const { askedTargetMs } = this;
+    const hasAudio = askedTargetMs !== undefined || this.#tracks.some((track) => track.kind === 'audio');
     const { reorderMs } = this.#timeline;
-    return this.#target.targetMs({ nowMs, baseMs: this.baseTargetMs, hasAudio, reorderMs });
+    return this.#target.targetMs({ nowMs, baseMs: askedTargetMs ?? this.baseTargetMs, hasAudio, reorderMs });
   }
 
   get jitterMs(): number {
@@ -233,13 +240,14 @@ export class Playout {
   }
 
   bufferMs(): number {
-    const last = this.#sink?.ranges().at(-1);
-    return last ? Math.max(0, (last.end - this.#video.currentTime) * 1000) : 0;
+    const last = this.#sink && this.#view?.ranges.at(-1);
+    return last && this.#view ? Math.max(0, (last.end - this.#view.currentTime) * 1000) : 0;
   }
 
   /** From the frame's arrival at the server to the screen, median of the newest frames. */
   latencyMs(): number | undefined {
-    if (this.#latencies.length === 0) return this.#latencyAt(this.#video.currentTime);
+    if (this.#latencies.length === 0)
+      return this.#view && this.#latencyAt(this.#view.currentTime, this.#view.nowMs);
     const sorted = [...this.#latencies].sort((a, b) => a - b);
     return sorted[Math.floor(sorted.length / 2)];
   }
@@ -267,52 +275,48 @@ export class Playout {
     return !this.#live && nowMs < (this.#burstUntilMs ?? Number.POSITIVE_INFINITY);
   }
 
-  #handleFrame(timeS: number): void {
-    const latencyMs = this.#latencyAt(timeS);
+  #handleFrame({ timeS, atMs }: View['newFrames'][number]): void {
+    const latencyMs = this.#latencyAt(timeS, atMs);
     if (latencyMs === undefined) return;
     this.#latencies.push(latencyMs);
     if (this.#latencies.length > LATENCY_SAMPLES) this.#latencies.shift();
   }
 
-  #latencyAt(timeS: number): number | undefined {
-    const nowUs = this.#serverNowUs();
+  #latencyAt(timeS: number, atMs: number): number | undefined {
+    const offsetUs = this.#offsetUs();
     const wallUs = this.#timeline.wallUsAt(timeS);
-    return nowUs === undefined || wallUs === undefined ? undefined : (nowUs - wallUs) / 1000;
+    return offsetUs === undefined || wallUs === undefined ? undefined : atMs + (offsetUs - wallUs) / 1000;
   }
 
-  #watchDeficit(nowMs: number): void {
+  #watchDeficit({ nowMs, framesShown, frameAtMs }: View): void {
     const { reorderMs, frameIntervalMs } = this.#timeline;
-    const tells = reorderMs > 0 && this.progressing && !this.#paused && !document.hidden;
-    const shown = tells ? this.#frames.shown : undefined;
+    const tells = reorderMs > 0 && this.progressing && !this.#paused && frameAtMs !== undefined;
+    const shown = tells ? framesShown : undefined;
     if (!this.#deficit.handleTick({ nowMs, shown, frameIntervalMs })) return;
     if (this.#target.handleDeficit()) this.#sync = SYNC_START; // joins anew, further from the edge
   }
 
   #handleStall(nowMs: number): void {
-    this.stalls += 1;
+    this.counts.stalls += 1;
     this.#target.handleStall(nowMs);
   }
 
   #seek(to: number, reason: SeekReason): void {
-    if (reason !== 'join') this.seeks += 1;
+    if (reason !== 'join') this.counts.seeks += 1;
     this.#deficit.reset();
-    this.#video.currentTime = to;
-    this.#video.playbackRate = 1;
-    this.#events.onSeek(reason);
-    if (reason === 'join') void this.play();
+    this.#events.onSeek(to, reason);
   }
 
-  #trim(nowMs: number, ranges: readonly Range[]): void {
+  #trim({ nowMs, currentTime, ranges }: View): void {
     this.#trimmedAtMs = nowMs;
     const [first] = ranges;
-    const time = this.#video.currentTime;
-    if (!first || time - first.start < BACK_BUFFER_S) return;
+    if (!first || currentTime - first.start < BACK_BUFFER_S) return;
     const keyframeS = this.#trimPoint(KEEP_BEHIND_S);
     if (keyframeS !== undefined) this.#sink?.trim(keyframeS);
   }
 
   #trimPoint(keepS: number): number | undefined {
-    const beforeS = this.#video.currentTime - keepS;
+    const beforeS = (this.#view?.currentTime ?? 0) - keepS;
     if (this.#leading === 'audio') return beforeS;
     const keyframeS = this.#timeline.keyframeBefore(beforeS);
     return keyframeS && keyframeS - 0.001; // rounding must not step over the keyframe
@@ -324,10 +328,13 @@ export class Playout {
     this.#stuck = false;
     this.#holes = [];
     this.#latencies = [];
-    this.#sink = new MediaSink(this.#video, this.#tracks, {
+    this.#view = undefined;
+    this.#sink = new MediaSink(this.#tracks, {
       onError: (detail) => this.#handleSinkError(detail),
       onQuota: (keepS) => this.#trimPoint(keepS),
     });
+    this.#source += 1;
+    this.#events.onAttach(this.#source, this.#sink.attachment);
     if (!replay) this.#replay.clear();
     for (const { kind, bytes } of this.#replay.chunks) this.#sink.append(kind, bytes);
   }
@@ -340,14 +347,14 @@ export class Playout {
 
   /** Goes on at the next keyframe, as the frames since the last one may be what is broken. */
   #handleSinkError(detail: string): void {
-    const nowMs = performance.now();
-    if (nowMs - this.#rebuiltAtMs > REBUILD_FORGET_MS) this.rebuilds = 0;
+    const nowMs = epochMs();
+    if (nowMs - this.#rebuiltAtMs > REBUILD_FORGET_MS) this.counts.rebuilds = 0;
     this.#sink = undefined;
-    if (this.rebuilds >= REBUILD_TIMES) {
+    if (this.counts.rebuilds >= REBUILD_TIMES) {
       this.#events.onFailed(detail);
       return;
     }
-    this.rebuilds += 1;
+    this.counts.rebuilds += 1;
     this.#rebuildAtMs = Math.max(nowMs, this.#rebuiltAtMs + REBUILD_EVERY_MS);
   }
 

@@ -33,6 +33,8 @@ export type ServerMessage =
       state: StreamState;
       serverTimeUs: number;
       targetMs: number;
+      /** The server's node that the viewer is connected to. */
+      node?: string;
     }
   | { type: 'init'; epoch: string; tracks: Track[] }
   | { type: 'live'; edgeUs: number }
@@ -47,6 +49,8 @@ export interface ViewerStats {
   latency_ms: number | null;
   buffer_ms: number;
   stalls: number;
+  stalled_ms: number;
+  played_ms: number;
   dropped_frames: number;
   rate: number;
   first_frame_ms: number | null;
@@ -75,7 +79,8 @@ export function parseServerMessage(text: string): ServerMessage {
   const type = fields.string('type');
   const of = fields.named(type);
   switch (type) {
-    case 'hello':
+    case 'hello': {
+      const node = of.optionalString('node');
       return {
         type,
         session: of.string('session'),
@@ -83,7 +88,9 @@ export function parseServerMessage(text: string): ServerMessage {
         state: of.state('state'),
         serverTimeUs: of.number('server_time_us'),
         targetMs: of.number('target_ms'),
+        ...(node === undefined ? {} : { node }),
       };
+    }
     case 'init':
       return { type, epoch: of.string('epoch'), tracks: parseTracks(of) };
     case 'live':
@@ -194,6 +201,11 @@ class Fields {
     const value = this.#fields[key];
     if (typeof value !== 'string') throw this.wrong(key, 'a string');
     return value;
+  }
+
+  optionalString(key: string): string | undefined {
+    const value = this.#fields[key];
+    return value === undefined || value === null ? undefined : this.string(key);
   }
 
   number(key: string): number {

@@ -91,7 +91,7 @@ async function launchFirefox() {
 function wrap(page, screenshot) {
   const lines = [];
   page.on('console', (message) => lines.push(`${message.type()}: ${message.text()}`));
-  page.on('pageerror', (error) => lines.push(`pageerror: ${error.message}`));
+  page.on('pageerror', (error) => lines.push(`pageerror: ${error.stack}`));
   return {
     console: lines,
     goto: (url) => page.goto(url, { waitUntil: 'domcontentloaded' }),

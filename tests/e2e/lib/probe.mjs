@@ -8,19 +8,8 @@ export function probeSource() {
 }
 
 function probe(bits, cells) {
-  const log = { frames: [], sockets: [], violations: [], errors: [], states: [] };
+  const log = { frames: [], violations: [], errors: [], states: [] };
   window.weirProbe = log;
-  const Socket = window.WebSocket;
-  window.WebSocket = class extends Socket {
-    constructor(...args) {
-      super(...args);
-      const entry = { opened: Date.now() };
-      log.sockets.push(entry);
-      this.addEventListener('close', (event) =>
-        Object.assign(entry, { closed: Date.now(), code: event.code }),
-      );
-    }
-  };
   document.addEventListener('securitypolicyviolation', (event) => {
     log.violations.push(
       `${event.violatedDirective}: ${event.blockedURI} (${event.sourceFile}:${event.lineNumber})`,
@@ -71,19 +60,19 @@ function probe(bits, cells) {
     video.requestVideoFrameCallback(onFrame);
   }
 
-  document.addEventListener('DOMContentLoaded', () => {
-    const video = document.querySelector('video');
-    if (!video) return log.errors.push('the page has no video element');
+  /** Pages of the server's show themselves as `window.weir`; a plain page has its own <video>. */
+  const follow = () => {
+    const player = window.weir;
+    const video = player ? player.shadowRoot?.querySelector('video') : document.querySelector('video');
+    if (!video || (player && !player.player)) return setTimeout(follow, 10);
     watch(video);
-    const follow = () => {
-      if (!window.weir) return setTimeout(follow, 10);
-      const note = (kind, detail) => log.states.push({ t: Date.now(), kind, ...detail });
-      note('state', { state: window.weir.state });
-      window.weir.on('state', (event) => note('state', event));
-      window.weir.on('error', (event) => note('error', event));
-      window.weir.on('seek', (event) => note('seek', { ...event, at: video.currentTime }));
-      window.weir.on('gap', (event) => note('gap', event));
-    };
-    follow();
-  });
+    if (!player) return;
+    const note = (kind, detail) => log.states.push({ t: Date.now(), kind, ...detail });
+    note('state', { state: player.state });
+    player.addEventListener('statechange', ({ detail }) => note('state', detail));
+    player.addEventListener('error', ({ detail }) => note('error', detail));
+    player.addEventListener('gap', ({ detail }) => note('gap', detail));
+    player.player.on('seek', (event) => note('seek', { ...event, at: video.currentTime }));
+  };
+  document.addEventListener('DOMContentLoaded', follow);
 }

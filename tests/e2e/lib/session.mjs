@@ -16,10 +16,15 @@ export async function openPage(browser, url, size) {
 /** Everything seen so far. */
 export function look(page) {
   return page.evaluate(() => ({
-    log: window.weirProbe ?? { frames: [], sockets: [], violations: [], errors: ['no probe'], states: [] },
+    log: window.weirProbe ?? { frames: [], violations: [], errors: ['no probe'], states: [] },
     stats: window.weir?.stats,
     state: window.weir?.state,
-    text: document.body.innerText,
+    text: [
+      document.body.innerText,
+      ...[...(window.weir?.shadowRoot?.querySelectorAll('#note, #message, #stats') ?? [])]
+        .filter((part) => !part.hidden)
+        .map((part) => part.innerText),
+    ].join(' '),
   }));
 }
 
@@ -41,7 +46,7 @@ export async function awaitFrame(page, least, ms) {
 export function account({ log, stats, state, text }, consoleLines) {
   const start = log.states[0]?.t ?? 0;
   const lines = [`state ${state}; the page says: ${text.replace(/\s+/g, ' ').slice(0, 200)}`];
-  lines.push(`stats ${JSON.stringify(stats)}`, `sockets ${JSON.stringify(log.sockets)}`);
+  lines.push(`stats ${JSON.stringify(stats)}`);
   for (const { t, kind, ...detail } of log.states)
     lines.push(`${t - start} ms ${kind} ${JSON.stringify(detail)}`);
   for (const violation of log.violations) lines.push(`policy ${violation}`);

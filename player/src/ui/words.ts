@@ -1,6 +1,6 @@
-/** What the watch page says, in plain words, with what to do. */
+/** What the player says, in plain words, with what to do. */
 
-import type { EngineError, EngineErrorCode, EngineState, StreamState } from '../src';
+import type { EngineError, EngineErrorCode, EngineState, StreamState } from '../index';
 
 export interface Words {
   tone: 'live' | 'busy' | 'quiet' | 'bad';
@@ -11,14 +11,40 @@ export interface Words {
   help?: string;
 }
 
-const ERRORS: Record<EngineErrorCode, { title: string; help: string }> = {
+/** What can be told of a refused token without asking: the server says no more than that it is not good. */
+export type TokenFault = 'token' | 'no_token' | 'token_expired';
+
+export function tokenFault(token: string | undefined, nowS: number): TokenFault {
+  if (!token) return 'no_token';
+  try {
+    const claims = (token.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/');
+    const { exp } = JSON.parse(atob(claims)) as { exp?: unknown };
+    return typeof exp === 'number' && exp <= nowS ? 'token_expired' : 'token';
+  } catch {
+    return 'token';
+  }
+}
+
+const ERRORS: Record<EngineErrorCode | TokenFault, { title: string; help: string }> = {
   token: {
     title: 'This link is not valid, or no longer',
     help: 'Ask whoever sent it for a new one. The whole link is needed, with what follows the # sign.',
   },
+  no_token: {
+    title: 'This stream needs a link with a token',
+    help: 'The link you opened is not whole: what follows the # sign is missing.',
+  },
+  token_expired: {
+    title: 'Your time to watch is over',
+    help: 'The link was valid for a while only. Ask whoever sent it for a new one.',
+  },
+  token_elsewhere: {
+    title: 'This link is for another stream',
+    help: 'Or for another address or page than this one. Ask whoever sent it for the right one.',
+  },
   forbidden: {
-    title: 'You may not watch this stream from here',
-    help: 'The stream is limited to certain pages or addresses. Ask whoever sent the link.',
+    title: 'This page may not show the stream',
+    help: 'The stream is limited to certain pages. Open it where its owner shows it.',
   },
   not_found: {
     title: 'There is no such stream',
@@ -54,18 +80,24 @@ const ERRORS: Record<EngineErrorCode, { title: string; help: string }> = {
 export const PAUSED: Words = { tone: 'quiet', label: 'Paused' };
 const LIVE: Words = { tone: 'live', label: 'Live' };
 
-export function wordsFor(
-  state: EngineState,
-  stream: StreamState | undefined,
-  error: EngineError | undefined,
-): Words {
+export interface Situation {
+  state: EngineState;
+  stream: StreamState | undefined;
+  error: EngineError | undefined;
+  /** There was a picture before. */
+  sawPicture: boolean;
+  token: string | undefined;
+  nowS: number;
+}
+
+export function wordsFor({ state, stream, error, sawPicture, token, nowS }: Situation): Words {
   switch (state) {
     case 'idle':
       return { tone: 'quiet', label: 'Stopped' };
     case 'connecting':
       return { tone: 'busy', label: 'Connecting', title: 'Connecting …' };
     case 'waiting':
-      return waiting(stream);
+      return waiting(stream, sawPicture);
     case 'buffering':
       return buffering(stream, error);
     case 'playing':
@@ -80,12 +112,21 @@ export function wordsFor(
         help: 'It goes on here by itself if the publisher starts again.',
       };
     case 'failed':
-      return { tone: 'bad', label: 'Stopped', ...ERRORS[error?.code ?? 'network'] };
+      return { tone: 'bad', label: 'Stopped', ...ERRORS[failure(error?.code ?? 'network', token, nowS)] };
   }
 }
 
-function waiting(stream: StreamState | undefined): Words {
-  if (stream === 'interrupted') {
+function failure(
+  code: EngineErrorCode,
+  token: string | undefined,
+  nowS: number,
+): EngineErrorCode | TokenFault {
+  return code === 'token' ? tokenFault(token, nowS) : code;
+}
+
+function waiting(stream: StreamState | undefined, sawPicture: boolean): Words {
+  // A server that restarted knows of no publisher before; who watches does.
+  if (stream === 'interrupted' || sawPicture) {
     return {
       tone: 'busy',
       label: 'Interrupted',
@@ -99,6 +140,11 @@ function waiting(stream: StreamState | undefined): Words {
     title: 'The stream has not started yet',
     help: 'It starts here by itself.',
   };
+}
+
+/** Said beside the picture: a track that can't be shown while the other goes on. */
+export function noteFor(state: EngineState, error: EngineError | undefined): string | undefined {
+  return state === 'playing' && error?.code === 'codec' ? error.message : undefined;
 }
 
 function buffering(stream: StreamState | undefined, error: EngineError | undefined): Words {

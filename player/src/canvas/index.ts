@@ -1,0 +1,1 @@
+export { CanvasPlayer } from './player';
