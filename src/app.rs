@@ -7,7 +7,7 @@ use crate::api::{self, Health, Phase};
 use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
 use crate::cluster::seats::Seats;
-use crate::cluster::{Bus, Counters, LocalBus, LocalCounters, LocalOwnership, Owner};
+use crate::cluster::{Bus, Counters, LocalBus, LocalCounters, LocalOwnership, Message, Owner};
 use crate::config::{Config, DatabaseUrl, write_private};
 use crate::hooks::client::Client;
 use crate::hooks::guard::Guard;
@@ -295,7 +295,8 @@ fn enforcer(config: &Config, parts: &Parts, drain: Arc<Notify>) -> Enforcer {
 }
 
 /// What watches the streams, what writes their events down, and what sends them to webhooks.
-fn tell_events(config: &Config, parts: &Parts, events: mpsc::Receiver<Arc<Event>>) -> [JoinHandle<()>; 3] {
+fn tell_events(config: &Config, parts: &Parts, events: mpsc::Receiver<Arc<Event>>) -> [JoinHandle<()>; 4] {
+    let client = Arc::new(Client::new(Guard { allowed: config.webhooks.allowed_networks.clone() }));
     let watcher = Watcher {
         store: parts.store.clone(),
         registry: parts.registry.clone(),
@@ -311,10 +312,33 @@ fn tell_events(config: &Config, parts: &Parts, events: mpsc::Receiver<Arc<Event>
         store: parts.store.clone(),
         secrets: parts.secrets.clone(),
         clock: parts.clock.clone(),
-        client: Client::new(Guard { allowed: config.webhooks.allowed_networks.clone() }),
+        client: client.clone(),
         random: fill_random,
     });
-    [actix_rt::spawn(watcher.run()), actix_rt::spawn(worker.clone().write(events)), actix_rt::spawn(worker.send())]
+    [
+        actix_rt::spawn(watcher.run()),
+        actix_rt::spawn(worker.clone().write(events)),
+        actix_rt::spawn(worker.send()),
+        actix_rt::spawn(key_fetcher(config, parts, client).run()),
+    ]
+}
+
+fn key_fetcher(config: &Config, parts: &Parts, client: Arc<Client>) -> hooks::KeyFetcher {
+    let bus = parts.bus.clone();
+    hooks::KeyFetcher {
+        store: parts.store.clone(),
+        clock: parts.clock.clone(),
+        client,
+        again: config.webhooks.keys_every,
+        on_change: Box::new(move |tenant| {
+            let bus = bus.clone();
+            tokio::spawn(async move {
+                if let Err(error) = bus.publish(Message::SigningKeysChanged { tenant }).await {
+                    tracing::warn!(%error, "new keys were stored but could not be told to all nodes");
+                }
+            });
+        }),
+    }
 }
 
 fn publishing(config: &Config, parts: &Parts) -> rtmp::Parts {

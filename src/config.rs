@@ -145,6 +145,8 @@ pub struct Limits {
 pub struct Webhooks {
     /// Called although they are not public, on any port.
     pub allowed_networks: Vec<IpNet>,
+    /// Tenants' key sets are fetched this often.
+    pub keys_every: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -370,7 +372,7 @@ impl Draft {
                 http_header_bytes: 16 << 10,
             },
             log: Log { format: LogFormat::Auto },
-            webhooks: Webhooks { allowed_networks: Vec::new() },
+            webhooks: Webhooks { allowed_networks: Vec::new(), keys_every: Duration::from_secs(300) },
             secret: None,
             admin_key: None,
             trusted_proxies: Vec::new(),

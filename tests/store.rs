@@ -104,6 +104,9 @@ contract!(
     a_delivery_is_taken_by_one_at_a_time_until_it_is_settled,
     a_webhook_that_fails_for_long_is_disabled_and_one_that_recovers_is_not,
     usage_adds_up_by_the_hour,
+    an_event_and_its_deliveries_are_stored_together_or_not_at_all,
+    events_are_listed_after_one_that_is_known,
+    a_key_set_is_fetched_by_one_at_a_time_and_keeps_its_last_good_keys,
 );
 
 #[tokio::test]

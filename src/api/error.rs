@@ -116,6 +116,9 @@ impl From<store::Error> for Error {
             store::Error::Conflict(conflict @ Conflict::TooManyWebhooks) => {
                 Self::Conflict("too_many_webhooks", conflict.to_string())
             }
+            store::Error::Conflict(conflict @ Conflict::TooManyKeySets) => {
+                Self::Conflict("too_many_key_sets", conflict.to_string())
+            }
             store::Error::Unavailable(_) | store::Error::InUse(_) => {
                 tracing::warn!(%error, "the API can't reach the database");
                 Self::Unavailable

@@ -90,9 +90,9 @@ impl From<Delivery> for DeliveryView {
     }
 }
 
-fn check_url(url: &str) -> Result<(), Error> {
+pub(super) fn check_url(field: &str, url: &str) -> Result<(), Error> {
     let right = url.len() <= URL_BYTES_MAX && Target::parse(url).is_ok();
-    check(right, "url", "an http:// or https:// URL of at most 2048 bytes, without user and password")
+    check(right, field, "an http:// or https:// URL of at most 2048 bytes, without user and password")
 }
 
 fn check_events(events: &[String]) -> Result<(), Error> {
@@ -113,7 +113,7 @@ pub(super) struct CreateWebhook {
 
 impl Check for CreateWebhook {
     fn check(&self) -> Result<(), Error> {
-        check_url(&self.url)?;
+        check_url("url", &self.url)?;
         check_events(&self.events)
     }
 }
@@ -178,7 +178,7 @@ pub(super) struct PatchWebhook {
 
 impl Check for PatchWebhook {
     fn check(&self) -> Result<(), Error> {
-        self.url.as_deref().map_or(Ok(()), check_url)?;
+        self.url.as_deref().map_or(Ok(()), |url| check_url("url", url))?;
         self.events.as_deref().map_or(Ok(()), check_events)
     }
 }

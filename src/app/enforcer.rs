@@ -59,6 +59,11 @@ impl Enforcer {
         }
     }
 
+    /// Viewers whom a removed key let in have to go.
+    async fn recheck_keys(self, tenant: TenantId) {
+        read(|| self.admission.recheck(&tenant)).await;
+    }
+
     fn end_tenant(&self, tenant: &TenantId, code: u16, reason: &str) {
         for stream in self.seats.streams_of(tenant) {
             self.end_stream(&stream, code, reason);
@@ -114,10 +119,14 @@ impl Listener for Enforcer {
                 self.admission.invalidate_all();
                 tokio::spawn(self.clone().reread_stream(stream.clone()));
             }
-            Message::SigningKeysChanged { .. } => self.admission.invalidate_all(),
+            Message::SigningKeysChanged { tenant } => {
+                self.admission.invalidate_all();
+                tokio::spawn(self.clone().recheck_keys(tenant.clone()));
+            }
             Message::Reread => {
                 self.admission.invalidate_all();
                 for tenant in self.seats.occupied() {
+                    tokio::spawn(self.clone().recheck_keys(tenant.tenant.clone()));
                     tokio::spawn(self.clone().reread_tenant(tenant.tenant));
                 }
                 for stream in self.registry.list() {

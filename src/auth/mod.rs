@@ -3,6 +3,7 @@
 //! All pure: random bytes and `now` come in as arguments. Nothing here prints what it guards.
 
 pub mod key;
+pub mod key_set;
 pub mod rate;
 pub mod secret;
 pub mod token;
@@ -21,4 +22,6 @@ pub enum Error {
     Sealed,
     #[error("signing key: {0}")]
     SigningKey(&'static str),
+    #[error("key set: {0}")]
+    KeySet(&'static str),
 }

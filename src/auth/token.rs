@@ -94,9 +94,6 @@ impl VerifyingKey {
             Algorithm::EdDsa => DecodingKey::from_ed_pem(pem.as_bytes()),
         };
         let key = key.map_err(|_| Error::SigningKey("not a PEM public key of this algorithm"))?;
-        if algorithm == Algorithm::Rs256 && der_bytes(&key) <= RSA_MODULUS_BYTES_MIN {
-            return Err(Error::SigningKey("an RSA key has at least 2048 bits"));
-        }
         let made = Self { kid: kid.into(), algorithm, key };
         made.usable()?;
         Ok(made)
@@ -143,6 +140,9 @@ impl VerifyingKey {
 
     /// Tries the key on a signature, so that a bad one is refused when it is stored and not when a viewer comes.
     fn usable(&self) -> Result<(), Error> {
+        if self.algorithm == Algorithm::Rs256 && der_bytes(&self.key) <= RSA_MODULUS_BYTES_MIN {
+            return Err(Error::SigningKey("an RSA key has at least 2048 bits"));
+        }
         let tried = crypto::verify("AAAA", b"", &self.key, self.algorithm.jwa());
         tried.map(|_| ()).map_err(|_| Error::SigningKey("not a public key of this algorithm"))
     }
@@ -250,7 +250,13 @@ impl From<Reason> for Refused {
 
 /// Accepts a token of one of `keys` that is valid now, for this stream, from there.
 pub fn verify(token: &str, keys: &[VerifyingKey], request: &Request<'_>) -> Result<Claims, Refused> {
-    let claims = parse_claims(&verified_payload(token, keys)?)?;
+    verify_by(token, keys, request).map(|(claims, _)| claims)
+}
+
+/// As [`verify`]; tells which of `keys` signed it.
+pub fn verify_by(token: &str, keys: &[VerifyingKey], request: &Request<'_>) -> Result<(Claims, usize), Refused> {
+    let (payload, signer) = verified_payload(token, keys)?;
+    let claims = parse_claims(&payload)?;
     if claims.expires_s <= request.now_s {
         return Err(Reason::Expired.into());
     }
@@ -266,7 +272,7 @@ pub fn verify(token: &str, keys: &[VerifyingKey], request: &Request<'_>) -> Resu
     if claims.origin.is_some() && claims.origin.as_deref() != request.origin {
         return Err(Reason::Origin.into());
     }
-    Ok(claims)
+    Ok((claims, signer))
 }
 
 /// Makes an HS256 token.
@@ -298,7 +304,7 @@ impl WireHeader {
     }
 }
 
-fn verified_payload(token: &str, keys: &[VerifyingKey]) -> Result<Vec<u8>, Refused> {
+fn verified_payload(token: &str, keys: &[VerifyingKey]) -> Result<(Vec<u8>, usize), Refused> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(Reason::TooLong.into());
     }
@@ -309,13 +315,14 @@ fn verified_payload(token: &str, keys: &[VerifyingKey]) -> Result<Vec<u8>, Refus
     if !header.plain() {
         return Err(Reason::Header.into());
     }
-    let key = keys.iter().find(|key| *key.kid == *header.kid).ok_or(Reason::UnknownKey)?;
+    let signer = keys.iter().position(|key| *key.kid == *header.kid).ok_or(Reason::UnknownKey)?;
+    let key = &keys[signer];
     if header.alg != key.algorithm.name() {
         return Err(Reason::Algorithm.into());
     }
     let payload = decode(payload)?;
     let right = crypto::verify(signature, message.as_bytes(), &key.key, key.algorithm.jwa());
-    if right.unwrap_or(false) { Ok(payload) } else { Err(Reason::Signature.into()) }
+    if right.unwrap_or(false) { Ok((payload, signer)) } else { Err(Reason::Signature.into()) }
 }
 
 #[derive(Serialize, Deserialize)]

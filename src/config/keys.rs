@@ -5,6 +5,7 @@ use super::{Config, DatabaseUrl, Draft, LogFormat, Secret};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use toml::Value;
 
 /// For `secret` and `admin_key`: shorter ones could be guessed.
@@ -245,6 +246,16 @@ pub(super) const KEYS: &[Key] = &[
         secrecy: Secrecy::Open,
         set: |draft, text| put(&mut draft.config.webhooks.allowed_networks, networks(text)),
         get: |config| Some(Value::Array(config.webhooks.allowed_networks.iter().filter_map(string).collect())),
+    },
+    Key {
+        name: "webhooks.keys_every",
+        allowed: "a time of 1s to 1h, such as 300s or 5m",
+        secrecy: Secrecy::Open,
+        set: |draft, text| {
+            let allowed = Duration::from_secs(1)..=Duration::from_secs(3_600);
+            put(&mut draft.config.webhooks.keys_every, duration(text).filter(|time| allowed.contains(time)))
+        },
+        get: |config| string(show_duration(config.webhooks.keys_every)),
     },
     Key {
         name: "log.format",

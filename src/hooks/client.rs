@@ -1,6 +1,7 @@
 //! Outgoing calls: one connection each, to an address that was checked; no proxy, no redirect, all of it within a time.
 
 use super::guard::{Guard, Refused, Target};
+use crate::auth::key_set::DOCUMENT_BYTES_MAX;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::Request;
@@ -20,7 +21,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of an answer, more is not read.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+const ANSWER_BYTES_MAX: usize = DOCUMENT_BYTES_MAX;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -42,7 +43,16 @@ pub enum Error {
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
-    pub body: Bytes,
+    /// None: too long, or cut off.
+    pub body: Option<Bytes>,
+}
+
+/// Where something may come from or go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    Any,
+    /// Whoever changed it on the way could sign tokens.
+    Keys,
 }
 
 pub struct Client {
@@ -69,8 +79,10 @@ impl Client {
         self.call(hyper::Method::POST, url, headers, body).await
     }
 
-    pub async fn get(&self, url: &str) -> Result<Reply, Error> {
-        self.call(hyper::Method::GET, url, &[], String::new()).await
+    /// What is asked for decides whom we trust: over plain HTTP it comes from the operator's networks only.
+    pub async fn get_trusted(&self, url: &str) -> Result<Reply, Error> {
+        let accept = [("accept", "application/jwk-set+json, application/json".to_owned())];
+        self.call(hyper::Method::GET, url, &accept, String::new()).await
     }
 
     async fn call(
@@ -91,7 +103,8 @@ impl Client {
     }
 
     async fn exchange(&self, target: &Target, request: Request<Full<Bytes>>) -> Result<Reply, Error> {
-        let stream = self.connect(target).await?;
+        let trust = if request.method() == hyper::Method::GET { Trust::Keys } else { Trust::Any };
+        let stream = self.connect(target, trust).await?;
         if !target.is_tls {
             return speak(stream, request).await;
         }
@@ -100,8 +113,8 @@ impl Client {
     }
 
     /// To the very addresses that were checked: another look-up could answer otherwise.
-    async fn connect(&self, target: &Target) -> Result<TcpStream, Error> {
-        let found = match target.host.parse::<IpAddr>() {
+    async fn connect(&self, target: &Target, trust: Trust) -> Result<TcpStream, Error> {
+        let found: Vec<IpAddr> = match target.host.parse::<IpAddr>() {
             Ok(address) => vec![address],
             Err(_) => {
                 let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
@@ -109,7 +122,11 @@ impl Client {
             }
         };
         let mut failed = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
-        for address in self.guard.check(found, target.port)? {
+        let right = match trust {
+            Trust::Any => self.guard.check(found, target.port)?,
+            Trust::Keys => self.guard.check_trusted(&found, target)?,
+        };
+        for address in right {
             let connecting = TcpStream::connect(SocketAddr::new(address, target.port));
             match timeout(CONNECT_TIMEOUT, connecting).await {
                 Ok(Ok(stream)) => return Ok(stream),
@@ -131,9 +148,7 @@ async fn speak(
         let response = sender.send_request(request).await.map_err(http)?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        // What is too long to read is not needed.
-        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-        Ok(Reply { status, body })
+        Ok(Reply { status, body: body.map(|body| body.to_bytes()).ok() })
     };
     tokio::pin!(exchange, connection);
     tokio::select! {

@@ -13,6 +13,8 @@ pub enum Refused {
     Port(u16),
     #[error("the host has no public address")]
     Private,
+    #[error("keys come over https://, except for networks that the operator allows")]
+    Plain,
 }
 
 /// Networks that the operator allows besides, on any port.
@@ -87,8 +89,7 @@ impl Guard {
     pub fn check(&self, addresses: impl IntoIterator<Item = IpAddr>, port: u16) -> Result<Vec<IpAddr>, Refused> {
         let (mut right, mut public) = (Vec::new(), false);
         for address in addresses {
-            let bare = address.to_canonical();
-            if self.allowed.iter().any(|network| network.contains(&bare)) {
+            if self.is_allowed(&address) {
                 right.push(address);
             } else if is_public(address) {
                 public = true;
@@ -100,6 +101,22 @@ impl Guard {
             (true, true) => Err(Refused::Port(port)),
             (true, false) => Err(Refused::Private),
         }
+    }
+}
+
+impl Guard {
+    /// As [`Guard::check`], for what nobody on the way may change: without TLS, only the operator's networks.
+    pub fn check_trusted(&self, addresses: &[IpAddr], target: &Target) -> Result<Vec<IpAddr>, Refused> {
+        let mut right = self.check(addresses.iter().copied(), target.port)?;
+        if !target.is_tls {
+            right.retain(|address| self.is_allowed(address));
+        }
+        if right.is_empty() { Err(Refused::Plain) } else { Ok(right) }
+    }
+
+    fn is_allowed(&self, address: &IpAddr) -> bool {
+        let bare = address.to_canonical();
+        self.allowed.iter().any(|network| network.contains(&bare))
     }
 }
 
@@ -200,6 +217,18 @@ mod tests {
         let guard = Guard { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
         assert_eq!(guard.check([mixed[0]], 5000), Ok(vec![mixed[0]]));
         assert_eq!(guard.check(["10.0.0.1".parse().unwrap()], 443), Err(Refused::Private));
+    }
+
+    #[test]
+    fn keys_come_over_tls_except_from_networks_that_the_operator_allows() {
+        let guard = Guard { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
+        let check = |address: &str, url: &str| {
+            guard.check_trusted(&[address.parse().unwrap()], &Target::parse(url).unwrap()).map(|right| right.len())
+        };
+        assert_eq!(check("8.8.8.8", "https://a.example/"), Ok(1));
+        assert_eq!(check("8.8.8.8", "http://a.example/"), Err(Refused::Plain));
+        assert_eq!(check("127.0.0.1", "http://a.example:5000/"), Ok(1));
+        assert_eq!(check("10.0.0.1", "https://a.example/"), Err(Refused::Private));
     }
 
     #[test]

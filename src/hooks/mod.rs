@@ -5,9 +5,11 @@ pub mod client;
 pub mod event;
 mod feed;
 pub mod guard;
+mod key_sets;
 pub mod sign;
 mod worker;
 
 pub use event::{Event, NAMES};
 pub use feed::Feed;
+pub use key_sets::KeyFetcher;
 pub use worker::{Parts, Worker, delivery};

@@ -31,7 +31,7 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     pub secrets: Arc<Secrets>,
     pub clock: Arc<dyn Clock>,
-    pub client: Client,
+    pub client: Arc<Client>,
     pub random: fn(&mut [u8]),
 }
 

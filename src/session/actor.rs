@@ -83,7 +83,7 @@ impl Session {
         ctx.spawn(renewed.into_actor(self).map(|renewed, session, _| {
             let mut viewer = session.viewer.borrow_mut();
             match renewed {
-                Ok(expires_us) => viewer.renew(expires_us),
+                Ok(admitted) => viewer.renew(&admitted),
                 // The old token still holds, and there is time to send this one again.
                 Err(Denied::Unavailable) => {}
                 Err(error) => {

@@ -4,8 +4,9 @@
 use crate::auth::secret::Secrets;
 use crate::auth::token::{self, Claims, Refused, Request, VerifyingKey};
 use crate::clock::Clock;
-use crate::id::PlaybackId;
-use crate::store::{Material, Play, Policy, SigningKey, Store};
+use crate::id::{PlaybackId, TenantId};
+use crate::session::signers::{Signer, Signers};
+use crate::store::{self, KeySet, Material, Play, Policy, SigningKey, Store};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,11 +17,21 @@ const FRESH: Duration = Duration::from_secs(2);
 const ENTRIES_MAX: usize = 10_000;
 /// The same for streams that don't exist: somebody guesses.
 const MISSES_MAX: usize = 10_000;
+/// A look-up that a change overtook is made again; this often in all.
+const READS_MAX: u32 = 3;
 
 /// A stream as a viewer is admitted to it.
 pub struct Door {
     pub play: Play,
     keys: Vec<VerifyingKey>,
+    /// Of the keys, in their order.
+    signers: Vec<Arc<Signer>>,
+}
+
+/// What a token says, and whose word it is.
+pub struct Admitted {
+    pub claims: Claims,
+    pub signer: Arc<Signer>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +81,8 @@ impl Entry {
 struct Known {
     doors: HashMap<PlaybackId, Entry>,
     misses: HashMap<PlaybackId, Duration>,
+    /// Counts changes that were told of: what was read before one is read again.
+    changes: u64,
 }
 
 pub struct Admission {
@@ -77,11 +90,12 @@ pub struct Admission {
     secrets: Arc<Secrets>,
     clock: Arc<dyn Clock>,
     known: Mutex<Known>,
+    signers: Signers,
 }
 
 impl Admission {
     pub fn new(store: Arc<dyn Store>, secrets: Arc<Secrets>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, secrets, clock, known: Mutex::default() }
+        Self { store, secrets, clock, known: Mutex::default(), signers: Signers::default() }
     }
 
     /// The stream behind a playback id, as fresh as the database allows.
@@ -97,17 +111,22 @@ impl Admission {
         if let Some((door, true)) = known {
             return Ok(door);
         }
-        match self.store.play(id).await {
-            Ok(Some(play)) => Ok(self.remember(play, now)),
-            Ok(None) => {
-                self.forget(id, now);
-                Err(Denied::NoSuchStream)
+        for _ in 0..READS_MAX {
+            let changes = self.lock().changes;
+            match self.store.play(id).await {
+                Ok(Some(play)) => match self.remember(play, now, changes) {
+                    Some(door) => return Ok(door),
+                    None => continue,
+                },
+                Ok(None) => {
+                    self.forget(id, now);
+                    return Err(Denied::NoSuchStream);
+                }
+                Err(error) => tracing::warn!(%error, "a stream can't be looked up"),
             }
-            Err(error) => known.map(|(door, _)| door).ok_or_else(|| {
-                tracing::warn!(%error, "a stream can't be looked up");
-                Denied::Unavailable
-            }),
+            break;
         }
+        known.map(|(door, _)| door).ok_or(Denied::Unavailable)
     }
 
     /// Keeps a stream that has just gone live at hand.
@@ -121,19 +140,50 @@ impl Admission {
         let mut known = self.lock();
         known.doors.values_mut().for_each(|entry| entry.is_stale = true);
         known.misses.clear();
+        known.changes += 1;
     }
 
-    fn remember(&self, play: Play, now: Duration) -> Arc<Door> {
+    /// Lets go those whom a key let in that the tenant has no more.
+    pub async fn recheck(&self, tenant: &TenantId) -> store::Result<()> {
+        let changes = self.lock().changes;
+        let keys = self.store.signing_keys(tenant).await?;
+        let sets = self.store.key_sets(tenant).await?;
+        let names: Vec<String> = self.keys(&keys, &sets).into_iter().map(|(name, _)| name).collect();
+        let known = self.lock();
+        // After another change, whoever told of it reads again.
+        if known.changes == changes {
+            self.signers.hold(tenant, &names);
+        }
+        Ok(())
+    }
+
+    /// None: what was read is older than a change.
+    fn remember(&self, play: Play, now: Duration, changes: u64) -> Option<Arc<Door>> {
         let id = play.stream.playback_id.clone();
-        let keys = play.signing_keys.iter().filter_map(|key| self.verifying_key(key)).collect();
-        let door = Arc::new(Door { play, keys });
+        let (names, keys): (Vec<_>, Vec<_>) = self.keys(&play.signing_keys, &play.key_sets).into_iter().unzip();
         let mut known = self.lock();
+        if known.changes != changes {
+            return None;
+        }
+        let signers = self.signers.hold(&play.tenant.id, &names);
+        let door = Arc::new(Door { play, keys, signers });
         known.misses.remove(&id);
         if known.doors.len() >= ENTRIES_MAX {
             known.doors.retain(|_, e| e.is_fresh(now));
         }
         known.doors.insert(id, Entry { door: door.clone(), looked_up: now, is_stale: false });
-        door
+        Some(door)
+    }
+
+    /// Those that can be used, each with a name of its own; keys that were brought one by one before those of sets.
+    fn keys(&self, keys: &[SigningKey], sets: &[KeySet]) -> Vec<(String, VerifyingKey)> {
+        let own = keys.iter().filter_map(|key| Some((key.id.to_string(), self.verifying_key(key)?)));
+        let named = |set: &KeySet, key: VerifyingKey| (format!("{} {}", set.id, key.kid()), key);
+        let fetched = sets.iter().flat_map(|set| {
+            let keys = set.keys.iter().filter_map(|jwk| VerifyingKey::from_jwk(jwk).ok());
+            keys.map(|key| named(set, key))
+        });
+        own.chain(fetched).collect()
     }
 
     fn forget(&self, id: &PlaybackId, now: Duration) {
@@ -164,16 +214,17 @@ impl Admission {
 
 impl Door {
     /// Lets a viewer in by its token; a public stream needs none, and an old one does no harm there.
-    pub fn admit(&self, token: Option<&str>, request: &Request<'_>) -> Result<Option<Claims>, Denied> {
+    pub fn admit(&self, token: Option<&str>, request: &Request<'_>) -> Result<Option<Admitted>, Denied> {
         match (token, self.play.stream.settings.policy) {
-            (Some(token), Policy::Signed) => Ok(Some(token::verify(token, &self.keys, request)?)),
-            (token, Policy::Public) => Ok(token.and_then(|t| token::verify(t, &self.keys, request).ok())),
+            (Some(token), Policy::Signed) => Ok(Some(self.verify(token, request)?)),
+            (token, Policy::Public) => Ok(token.and_then(|t| self.verify(t, request).ok())),
             (None, Policy::Signed) => Err(Denied::NoToken),
         }
     }
 
-    pub fn verify(&self, token: &str, request: &Request<'_>) -> Result<Claims, Denied> {
-        Ok(token::verify(token, &self.keys, request)?)
+    pub fn verify(&self, token: &str, request: &Request<'_>) -> Result<Admitted, Denied> {
+        let (claims, signer) = token::verify_by(token, &self.keys, request)?;
+        Ok(Admitted { claims, signer: self.signers[signer].clone() })
     }
 
     /// `own` is Weir's origin, which may always show its streams.

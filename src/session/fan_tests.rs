@@ -98,6 +98,7 @@ impl Bench {
         socket.set_nonblocking(true).unwrap();
         self.sessions += 1;
         let ticket = Ticket {
+            signer: None,
             seat: None,
             session: SessionId::from_random([self.sessions; 16]),
             stream: "play_1".into(),

@@ -23,6 +23,8 @@ pub mod reads;
 #[cfg(feature = "node")]
 pub mod route;
 #[cfg(feature = "node")]
+pub mod signers;
+#[cfg(feature = "node")]
 pub mod viewer;
 #[cfg(feature = "node")]
 pub mod worker;

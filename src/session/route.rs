@@ -1,6 +1,6 @@
 //! `/live/{playback_id}`: admission before the upgrade, then the socket leaves the HTTP server.
 
-use crate::auth::token::{Claims, Reason, Refused, Request};
+use crate::auth::token::{Reason, Refused, Request};
 use crate::cluster::seats::{Full, Seat, Seats};
 use crate::id::{PlaybackId, SessionId, StreamId};
 use crate::net::client::{Client, Trusted};
@@ -8,10 +8,11 @@ use crate::net::io::Connection;
 use crate::net::problem::Problem;
 use crate::net::socket::Socket;
 use crate::session::actor::Session;
-use crate::session::admission::{Admission, Denied, Door};
+use crate::session::admission::{Admission, Admitted, Denied, Door};
 use crate::session::protocol;
 use crate::session::viewer::{Dialect, Ticket, Viewer};
 use crate::session::worker::Worker;
+use crate::store::Policy;
 use crate::stream::backlog::Bounds;
 use crate::stream::packet::Phase;
 use crate::stream::state::Settings;
@@ -92,12 +93,12 @@ async fn live(request: HttpRequest, payload: web::Payload, name: web::Path<Strin
         let now_s = worker.unix_us() / 1_000_000;
         let asked =
             Request { playback_id: id.as_str(), now_s, address: Some(client.address), origin: origin.as_deref() };
-        let claims = door.admit(shown.as_deref(), &asked)?;
-        Ok((door, claims))
+        let admitted = door.admit(shown.as_deref(), &asked)?;
+        Ok((door, admitted))
     };
     let mut response = match answer.await {
-        Ok((door, claims)) => {
-            let visit = Visit { request: &request, client: &client, viewing, worker, door, claims, origin };
+        Ok((door, admitted)) => {
+            let visit = Visit { request: &request, client: &client, viewing, worker, door, admitted, origin };
             visit.answer(wanted, payload)
         }
         Err(denied) => {
@@ -149,7 +150,7 @@ struct Visit<'a> {
     viewing: web::Data<Viewing>,
     worker: Rc<Worker>,
     door: Arc<Door>,
-    claims: Option<Claims>,
+    admitted: Option<Admitted>,
     origin: Option<String>,
 }
 
@@ -235,7 +236,7 @@ impl Visit<'_> {
             playback_id: self.door.play.stream.playback_id.clone(),
             address: self.client.address,
             origin: self.origin.clone(),
-            subject: self.claims.as_ref().and_then(|c| c.subject.clone()),
+            subject: self.admitted.as_ref().and_then(|a| a.claims.subject.clone()),
         });
         let worker = self.worker;
         let start = move |socket: Socket| begin(socket, ticket, stream, settings, worker, renewal, payload);
@@ -246,8 +247,8 @@ impl Visit<'_> {
     }
 
     fn seat(&self) -> Result<Seat, Full> {
-        let limited =
-            self.claims.as_ref().and_then(|c| Some((c.subject.as_deref().unwrap_or_default(), c.max_sessions?)));
+        let claims = self.admitted.as_ref().map(|a| &a.claims);
+        let limited = claims.and_then(|c| Some((c.subject.as_deref().unwrap_or_default(), c.max_sessions?)));
         self.viewing.seats.viewer(&self.door.play.tenant, &self.door.play.stream.id, limited)
     }
 
@@ -255,14 +256,18 @@ impl Visit<'_> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).expect("the system gives random bytes");
         let stream = &self.door.play.stream;
+        let claims = self.admitted.as_ref().map(|a| &a.claims);
+        // Nobody needs a key for a public stream.
+        let signed = self.admitted.as_ref().filter(|_| stream.settings.policy == Policy::Signed);
         Ticket {
             session: SessionId::from_random(random),
             stream: stream.playback_id.to_string(),
-            subject: self.claims.as_ref().and_then(|c| c.subject.clone()).unwrap_or_default(),
+            subject: claims.and_then(|c| c.subject.clone()).unwrap_or_default(),
             address: self.client.address.to_string(),
             dialect,
             target_ms: protocol::target_ms(stream.settings.latency_target_ms),
-            expires_us: self.claims.as_ref().map(|c| c.expires_s.saturating_mul(1_000_000)),
+            expires_us: claims.map(|c| c.expires_s.saturating_mul(1_000_000)),
+            signer: signed.map(|a| a.signer.clone()),
             since_us: self.worker.unix_us(),
             seat: Some(Arc::new(seat)),
         }
@@ -294,8 +299,8 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// When the new token ends, Unix time; it must be for the same stream and subject.
-    pub async fn renew(&self, token: &str) -> Result<i64, Denied> {
+    /// What the new token says; it must be for the same stream and subject.
+    pub async fn renew(&self, token: &str) -> Result<Admitted, Denied> {
         let door = self.admission.door(&self.playback_id).await?;
         let request = Request {
             playback_id: self.playback_id.as_str(),
@@ -303,11 +308,11 @@ impl Renewal {
             address: Some(self.address),
             origin: self.origin.as_deref(),
         };
-        let claims = door.verify(token, &request)?;
-        if claims.subject != self.subject {
+        let admitted = door.verify(token, &request)?;
+        if admitted.claims.subject != self.subject {
             return Err(Refused(Reason::Claims).into());
         }
-        Ok(claims.expires_s.saturating_mul(1_000_000))
+        Ok(admitted)
     }
 }
 

@@ -4,10 +4,12 @@ use crate::cluster::seats::Seat;
 use crate::id::SessionId;
 use crate::media::frame::Kind;
 use crate::net::socket::Socket;
+use crate::session::admission::Admitted;
 use crate::session::batch::Batch;
 use crate::session::ladder::Rung;
 use crate::session::outbox::{Framing, Outbox};
 use crate::session::protocol::{self, ServerMessage};
+use crate::session::signers::Signer;
 use crate::session::worker::Worker;
 use crate::stream::packet::{Epoch, Epoched, Phase};
 use crate::stream::ws_frame;
@@ -54,6 +56,8 @@ pub struct Ticket {
     pub target_ms: u32,
     /// Unix time; none for a public stream.
     pub expires_us: Option<i64>,
+    /// Whose word let the viewer in; none for a public stream.
+    pub signer: Option<Arc<Signer>>,
     pub since_us: i64,
     /// Counts towards the tenant's quota; given up with the last copy.
     pub seat: Option<Arc<Seat>>,
@@ -299,8 +303,9 @@ impl Viewer {
         self.outbox.len_bytes()
     }
 
-    pub fn renew(&mut self, expires_us: i64) {
-        self.ticket.expires_us = Some(expires_us);
+    pub fn renew(&mut self, admitted: &Admitted) {
+        self.ticket.expires_us = Some(admitted.claims.expires_s.saturating_mul(1_000_000));
+        self.ticket.signer = self.ticket.signer.take().map(|_| admitted.signer.clone());
         self.asked_for_token = false;
     }
 
@@ -378,6 +383,10 @@ impl Viewer {
     }
 
     fn tick_token(&mut self) {
+        if self.ticket.signer.as_ref().is_some_and(|signer| signer.is_revoked()) {
+            self.worker.metrics.viewer_evicted("token");
+            return self.close(4401, "the key that signed the token was removed", None);
+        }
         let Some(expires_us) = self.ticket.expires_us else { return };
         let left_us = expires_us - self.worker.unix_us();
         if left_us <= 0 {

@@ -68,6 +68,19 @@ pub(super) const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "key_sets",
+        columns: &[
+            ("id", Kind::Text),
+            ("tenant_id", Kind::Text),
+            ("url", Kind::Text),
+            ("keys", Kind::Text),
+            ("fetched_us", Kind::Number),
+            ("error", Kind::Text),
+            ("next_us", Kind::Number),
+            ("created_us", Kind::Number),
+        ],
+    },
+    Table {
         name: "api_keys",
         columns: &[
             ("id", Kind::Text),
@@ -93,6 +106,17 @@ pub(super) const TABLES: &[Table] = &[
             ("revision", Kind::Number),
             ("created_us", Kind::Number),
             ("updated_us", Kind::Number),
+        ],
+    },
+    Table {
+        name: "events",
+        columns: &[
+            ("id", Kind::Text),
+            ("tenant_id", Kind::Text),
+            ("stream_id", Kind::Text),
+            ("name", Kind::Text),
+            ("payload", Kind::Text),
+            ("at_us", Kind::Number),
         ],
     },
     Table {

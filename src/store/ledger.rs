@@ -2,7 +2,7 @@
 
 use super::{Entry, Page, Result};
 use crate::auth::secret::Sealed;
-use crate::id::{DeliveryId, EventId, TenantId, WebhookId};
+use crate::id::{DeliveryId, EventId, StreamId, TenantId, WebhookId};
 use async_trait::async_trait;
 
 /// Webhooks of one tenant.
@@ -51,6 +51,46 @@ pub struct Webhook {
     pub revision: i64,
     pub created_us: i64,
     pub updated_us: i64,
+}
+
+impl Webhook {
+    pub fn wants(&self, event: &str) -> bool {
+        let is_named = self.events.is_empty() || self.events.iter().any(|wanted| wanted == event);
+        is_named && self.disabled_us.is_none()
+    }
+}
+
+/// An event as it is kept and sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happened {
+    pub id: EventId,
+    pub tenant: TenantId,
+    pub stream: Option<StreamId>,
+    /// For instance `stream.live`.
+    pub name: String,
+    /// JSON.
+    pub payload: String,
+    pub at_us: i64,
+}
+
+impl Happened {
+    /// For one webhook, due at once.
+    pub fn delivery(&self, id: DeliveryId, webhook: WebhookId) -> Delivery {
+        Delivery {
+            id,
+            webhook,
+            event_id: self.id.clone(),
+            event: self.name.clone(),
+            payload: self.payload.clone(),
+            state: DeliveryState::Pending,
+            attempts: 0,
+            next_us: self.at_us,
+            status: None,
+            error: None,
+            created_us: self.at_us,
+            updated_us: self.at_us,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +176,10 @@ pub trait Ledger: Send + Sync {
     /// With its deliveries.
     async fn delete_webhook(&self, id: &WebhookId, audit: Entry) -> Result<()>;
 
+    /// Keeps an event, with a delivery for each webhook that wants it; `ids` are theirs, at least [`WEBHOOKS_MAX`].
+    async fn record_event(&self, event: &Happened, ids: &[DeliveryId]) -> Result<()>;
+    /// What came after this event, oldest first; nothing where it is not known. `tenant` None: of all.
+    async fn events_after(&self, tenant: Option<&TenantId>, after: &EventId, limit: u32) -> Result<Vec<Happened>>;
     /// All of them or none.
     async fn enqueue(&self, new: &[Delivery]) -> Result<()>;
     /// Those whose time has come, of webhooks that are not disabled; they are nobody else's before `until_us`.
@@ -150,6 +194,6 @@ pub trait Ledger: Send + Sync {
     /// Oldest first, from `from_us` up to and without `to_us`.
     async fn usage(&self, tenant: &TenantId, from_us: i64, to_us: i64, limit: u32) -> Result<Vec<Usage>>;
 
-    /// Forgets replays and settled deliveries that are older.
-    async fn forget_before(&self, replays_us: i64, deliveries_us: i64) -> Result<()>;
+    /// Forgets replays, and events and settled deliveries, that are older.
+    async fn forget_before(&self, replays_us: i64, events_us: i64) -> Result<()>;
 }

@@ -1,5 +1,6 @@
 //! The store in memory, for tests: the same contract, gone with the process.
 
+mod key_sets;
 mod ledger;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ struct Tables {
     streams: BTreeMap<StreamId, Row>,
     stream_keys: BTreeMap<KeyId, (StreamKey, Hash)>,
     signing_keys: BTreeMap<KeyId, SigningKey>,
+    key_sets: BTreeMap<KeyId, KeySet>,
     api_keys: BTreeMap<KeyId, ApiKey>,
     first_key: Option<KeyId>,
     audit: Vec<Audited>,
@@ -90,6 +92,11 @@ impl Tables {
     fn signing_keys(&self, tenant: &TenantId) -> Vec<SigningKey> {
         let keys = self.signing_keys.values().filter(|key| key.tenant == *tenant).cloned().collect();
         newest_first(keys, |key: &SigningKey| position(key.created_us, key.id.as_str()))
+    }
+
+    fn key_sets(&self, tenant: &TenantId) -> Vec<KeySet> {
+        let sets = self.key_sets.values().filter(|set| set.tenant == *tenant).cloned().collect();
+        newest_first(sets, |set: &KeySet| position(set.created_us, set.id.as_str()))
     }
 
     fn tenant(&self, id: &TenantId) -> Result<Tenant> {
@@ -167,6 +174,7 @@ impl Store for Memory {
             tables.remove_stream(&stream);
         }
         tables.signing_keys.retain(|_, key| key.tenant != *id);
+        tables.key_sets.retain(|_, set| set.tenant != *id);
         tables.api_keys.retain(|_, key| key.tenant.as_ref() != Some(id));
         tables.ledger.forget_tenant(id);
         tables.log(audit);
@@ -239,8 +247,8 @@ impl Store for Memory {
         let tables = self.tables();
         let Some(row) = tables.streams.values().find(|row| row.stream.playback_id == *id) else { return Ok(None) };
         let tenant = tables.tenant(&row.stream.tenant)?;
-        let signing_keys = tables.signing_keys(&tenant.id);
-        Ok(Some(Play { stream: row.stream.clone(), tenant, signing_keys }))
+        let (signing_keys, key_sets) = (tables.signing_keys(&tenant.id), tables.key_sets(&tenant.id));
+        Ok(Some(Play { stream: row.stream.clone(), tenant, signing_keys, key_sets }))
     }
 
     async fn create_stream_key(&self, stream: &StreamId, new: NewStreamKey, audit: Entry) -> Result<StreamKey> {
@@ -295,10 +303,13 @@ impl Store for Memory {
 
     async fn delete_signing_key(&self, tenant: &TenantId, id: &KeyId, audit: Entry) -> Result<()> {
         let mut tables = self.tables();
-        if tables.signing_keys.get(id).is_none_or(|key| key.tenant != *tenant) {
+        let is_key = tables.signing_keys.get(id).is_some_and(|key| key.tenant == *tenant);
+        let is_set = tables.key_sets.get(id).is_some_and(|set| set.tenant == *tenant);
+        if !is_key && !is_set {
             return Err(Error::NotFound("signing key"));
         }
         tables.signing_keys.remove(id);
+        tables.key_sets.remove(id);
         tables.log(audit);
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "node")]
 mod copy;
+mod key_set;
 mod ledger;
 mod memory;
 #[cfg(feature = "node")]
@@ -19,6 +20,7 @@ use crate::id::{KeyId, PlaybackId, StreamId, TenantId};
 
 #[cfg(feature = "node")]
 pub use copy::Source;
+pub use key_set::*;
 pub use ledger::*;
 pub use memory::Memory;
 #[cfg(feature = "node")]
@@ -58,11 +60,13 @@ pub enum Conflict {
     TooManyKeys,
     #[error("a tenant has at most {WEBHOOKS_MAX} webhooks")]
     TooManyWebhooks,
+    #[error("a tenant has at most {KEY_SETS_MAX} key sets")]
+    TooManyKeySets,
 }
 
 /// Every change takes the audit's entry for it and stores both or neither.
 #[async_trait]
-pub trait Store: Ledger {
+pub trait Store: Ledger + KeySets {
     /// Whether it answers.
     async fn ping(&self) -> Result<()>;
 
@@ -95,6 +99,7 @@ pub trait Store: Ledger {
     async fn create_signing_key(&self, new: NewSigningKey, audit: Entry) -> Result<SigningKey>;
     /// Newest first.
     async fn signing_keys(&self, tenant: &TenantId) -> Result<Vec<SigningKey>>;
+    /// Of either kind: a key, or a set of them.
     async fn delete_signing_key(&self, tenant: &TenantId, id: &KeyId, audit: Entry) -> Result<()>;
 
     async fn create_api_key(&self, new: ApiKey, audit: Entry) -> Result<ApiKey>;

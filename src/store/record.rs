@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::KeySet;
 use crate::auth::secret::{Hash, Sealed};
 use crate::auth::token::Algorithm;
 use crate::id::{KeyId, PlaybackId, StreamId, TenantId};
@@ -164,6 +165,7 @@ pub struct Play {
     pub stream: Stream,
     pub tenant: Tenant,
     pub signing_keys: Vec<SigningKey>,
+    pub key_sets: Vec<KeySet>,
 }
 
 /// What a signing key checks signatures with.

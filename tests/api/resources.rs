@@ -189,6 +189,9 @@ async fn signing_keys_are_made_brought_and_removed() {
         json!({"algorithm": "RS256", "public_key": pem}),
         json!({"algorithm": "HS256", "public_key": pem}),
         json!({"kid": "chosen"}),
+        json!({"jwks_url": "ftp://example.com/keys"}),
+        json!({"jwks_url": "https://example.com/keys", "algorithm": "RS256"}),
+        json!({"jwks_url": "https://example.com/keys", "public_key": pem}),
     ] {
         let mut body = body;
         body["tenant"] = tenant.clone().into();

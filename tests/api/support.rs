@@ -241,7 +241,7 @@ macro_rules! away {
 }
 
 use weir::auth::secret::Hash;
-use weir::id::{DeliveryId, KeyId, PlaybackId, StreamId, TenantId, WebhookId};
+use weir::id::{DeliveryId, EventId, KeyId, PlaybackId, StreamId, TenantId, WebhookId};
 use weir::store::*;
 
 away! { Store:
@@ -294,5 +294,14 @@ away! { Ledger:
     redeliver(webhook: &WebhookId, id: &DeliveryId, audit: Entry) -> Delivery;
     add_usage(used: &[Usage]) -> ();
     usage(tenant: &TenantId, from_us: i64, to_us: i64, limit: u32) -> Vec<Usage>;
-    forget_before(replays_us: i64, deliveries_us: i64) -> ();
+    record_event(event: &Happened, ids: &[DeliveryId]) -> ();
+    events_after(tenant: Option<&TenantId>, after: &EventId, limit: u32) -> Vec<Happened>;
+    forget_before(replays_us: i64, events_us: i64) -> ();
+}
+
+away! { KeySets:
+    create_key_set(new: KeySet, audit: Entry) -> KeySet;
+    key_sets(tenant: &TenantId) -> Vec<KeySet>;
+    take_key_sets(now_us: i64, until_us: i64, limit: u32) -> Vec<KeySet>;
+    settle_key_set(id: &KeyId, fetched: &Fetched) -> ();
 }

@@ -3,10 +3,10 @@
 use super::{Bench, records};
 use std::collections::BTreeSet;
 use weir::auth::secret::Sealed;
-use weir::id::{DeliveryId, EventId, TenantId, WebhookId};
+use weir::id::{DeliveryId, EventId, KeyId, StreamId, TenantId, WebhookId};
 use weir::store::{
-    Answer, Conflict, Delivery, DeliveryState, Entry, Error, HOUR_US, Page, REPLAY_RUNNING_US, REPLAY_US, Replay,
-    Settled, Usage, WEBHOOKS_MAX, Webhook,
+    Answer, Conflict, Delivery, DeliveryState, Entry, Error, Fetched, HOUR_US, Happened, KEY_SETS_MAX, KeySet, Page,
+    REPLAY_RUNNING_US, REPLAY_US, Replay, Settled, Usage, WEBHOOKS_MAX, Webhook,
 };
 
 const NOW_US: i64 = records::CREATED_US;
@@ -168,4 +168,134 @@ pub(super) async fn usage_adds_up_by_the_hour(bench: &Bench) {
     assert_eq!(store.usage(&owner, HOUR_US, 2 * HOUR_US, 10).await.unwrap().len(), 1);
     assert_eq!(store.usage(&owner, 0, 3 * HOUR_US, 1).await.unwrap().len(), 1);
     assert_eq!(store.usage(&TenantId::from_random([8; 16]), 0, i64::MAX, 10).await.unwrap(), []);
+}
+
+fn happened(n: u8, tenant: &TenantId, name: &str) -> Happened {
+    Happened {
+        id: EventId::from_random([n; 16]),
+        tenant: tenant.clone(),
+        stream: Some(StreamId::from_random([n; 16])),
+        name: name.to_owned(),
+        payload: format!("{{\"n\":{n}}}"),
+        at_us: NOW_US + i64::from(n),
+    }
+}
+
+fn delivery_ids(n: u8) -> Vec<DeliveryId> {
+    (0..WEBHOOKS_MAX as u8)
+        .map(|at| DeliveryId::from_random([n, at, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
+        .collect()
+}
+
+pub(super) async fn an_event_and_its_deliveries_are_stored_together_or_not_at_all(bench: &Bench) {
+    let (store, owner) = (&bench.store, tenant(bench, 1).await);
+    let wanting = store.create_webhook(webhook(1, &owner), records::entry()).await.unwrap();
+    let all = Webhook { events: Vec::new(), ..webhook(2, &owner) };
+    let all = store.create_webhook(all, records::entry()).await.unwrap();
+    let other = Webhook { events: vec!["stream.ended".to_owned()], ..webhook(3, &owner) };
+    let other = store.create_webhook(other, records::entry()).await.unwrap();
+    let off = Webhook { disabled_us: Some(1), ..webhook(4, &owner) };
+    let off = store.create_webhook(off, records::entry()).await.unwrap();
+    let stranger = tenant(bench, 2).await;
+    let theirs = store.create_webhook(webhook(5, &stranger), records::entry()).await.unwrap();
+
+    let event = happened(1, &owner, "stream.live");
+    store.record_event(&event, &delivery_ids(1)).await.unwrap();
+    let page = Page { limit: 20, after: None };
+    for (hook, count) in [(&wanting, 1), (&all, 1), (&other, 0), (&off, 0), (&theirs, 0)] {
+        let rows = store.deliveries(&hook.id, &page).await.unwrap();
+        assert_eq!(rows.len(), count, "{}", hook.url);
+        for row in rows {
+            assert_eq!(
+                (row.event_id, row.payload, row.next_us),
+                (event.id.clone(), event.payload.clone(), event.at_us)
+            );
+        }
+    }
+    let again = store.record_event(&event, &delivery_ids(2)).await;
+    assert_eq!(again, Err(Error::Conflict(Conflict::Exists)), "written once, however often it is tried");
+
+    // A delivery that can't be stored takes its event along.
+    let before = happened(2, &owner, "stream.live");
+    store.record_event(&before, &delivery_ids(3)).await.unwrap();
+    if bench.clock.is_none() {
+        let broken = store.record_event(&happened(3, &owner, "stream.live"), &delivery_ids(3)).await;
+        assert_eq!(broken, Err(Error::Conflict(Conflict::Exists)));
+        assert_eq!(store.events_after(None, &before.id, 10).await, Ok(Vec::new()));
+    }
+    let nobody = happened(4, &TenantId::from_random([9; 16]), "stream.live");
+    assert_eq!(store.record_event(&nobody, &delivery_ids(4)).await, Err(Error::NotFound("tenant")));
+}
+
+pub(super) async fn events_are_listed_after_one_that_is_known(bench: &Bench) {
+    let (store, owner, other) = (&bench.store, tenant(bench, 1).await, tenant(bench, 2).await);
+    let events =
+        [happened(1, &owner, "a"), happened(2, &other, "b"), happened(3, &owner, "c"), happened(4, &owner, "d")];
+    for event in events.iter().rev() {
+        store.record_event(event, &delivery_ids(0)).await.unwrap();
+    }
+    assert_eq!(store.events_after(Some(&owner), &events[0].id, 10).await.unwrap(), events[2..]);
+    assert_eq!(store.events_after(None, &events[0].id, 2).await.unwrap(), events[1..3]);
+    assert_eq!(store.events_after(None, &EventId::from_random([99; 16]), 10).await, Ok(Vec::new()));
+    store.forget_before(0, events[2].at_us).await.unwrap();
+    assert_eq!(store.events_after(None, &events[0].id, 10).await, Ok(Vec::new()));
+    assert_eq!(store.events_after(None, &events[2].id, 10).await.unwrap(), events[3..]);
+    store.delete_tenant(&owner, records::entry()).await.unwrap();
+    assert_eq!(store.events_after(None, &events[2].id, 10).await, Ok(Vec::new()));
+}
+
+fn key_set(n: u8, tenant: &TenantId) -> KeySet {
+    KeySet {
+        id: KeyId::from_random([n; 16]),
+        tenant: tenant.clone(),
+        url: format!("https://example.com/{n}.json"),
+        keys: Vec::new(),
+        fetched_us: None,
+        error: None,
+        next_us: NOW_US + i64::from(n),
+        created_us: NOW_US + i64::from(n),
+    }
+}
+
+pub(super) async fn a_key_set_is_fetched_by_one_at_a_time_and_keeps_its_last_good_keys(bench: &Bench) {
+    let (store, owner) = (&bench.store, tenant(bench, 1).await);
+    for n in 1..=KEY_SETS_MAX as u8 {
+        store.create_key_set(key_set(n, &owner), records::entry()).await.unwrap();
+    }
+    let more = store.create_key_set(key_set(100, &owner), records::entry()).await;
+    assert_eq!(more, Err(Error::Conflict(Conflict::TooManyKeySets)));
+    let nobody = store.create_key_set(key_set(100, &TenantId::from_random([9; 16])), records::entry()).await;
+    assert_eq!(nobody, Err(Error::NotFound("tenant")));
+
+    let asked = (0..6).map(|_| store.take_key_sets(NOW_US + 3, NOW_US + 60, 1));
+    let taken: Vec<_> =
+        futures_util::future::join_all(asked).await.into_iter().flat_map(Result::unwrap).map(|set| set.id).collect();
+    let distinct: BTreeSet<_> = taken.iter().collect();
+    assert_eq!(distinct.len(), taken.len(), "none is taken twice");
+    store.take_key_sets(NOW_US + 3, NOW_US + 60, 9).await.unwrap();
+    let again = store.take_key_sets(NOW_US + 60, NOW_US + 61, 9).await.unwrap();
+    assert_eq!(again.len(), KEY_SETS_MAX, "the one who took them did not come back");
+
+    let id = key_set(1, &owner).id;
+    let keys = vec!["{\"kid\":\"a\"}".to_owned(), "{\"kid\":\"b\"}".to_owned()];
+    let good = Fetched { outcome: Ok(keys.clone()), at_us: NOW_US + 70, next_us: NOW_US + 100 };
+    store.settle_key_set(&id, &good).await.unwrap();
+    let bad = Fetched { outcome: Err("no answer".to_owned()), at_us: NOW_US + 100, next_us: NOW_US + 120 };
+    store.settle_key_set(&id, &bad).await.unwrap();
+    let error = Some("no answer".to_owned());
+    let kept = KeySet { keys, fetched_us: Some(NOW_US + 70), error, next_us: NOW_US + 120, ..key_set(1, &owner) };
+    assert_eq!(store.key_sets(&owner).await.unwrap().last(), Some(&kept));
+    store.settle_key_set(&id, &good).await.unwrap();
+    assert_eq!(store.key_sets(&owner).await.unwrap().last().unwrap().error, None);
+
+    let made = store.create_stream(records::stream(1, &owner), records::entry()).await.unwrap();
+    let play = store.play(&made.playback_id).await.unwrap().unwrap();
+    assert_eq!(play.key_sets, store.key_sets(&owner).await.unwrap());
+    let other = tenant(bench, 2).await;
+    let foreign = store.delete_signing_key(&other, &id, records::entry()).await;
+    assert_eq!(foreign, Err(Error::NotFound("signing key")));
+    store.delete_signing_key(&owner, &id, records::entry()).await.unwrap();
+    assert_eq!(store.key_sets(&owner).await.unwrap().len(), KEY_SETS_MAX - 1);
+    store.delete_tenant(&owner, records::entry()).await.unwrap();
+    assert_eq!(store.key_sets(&owner).await, Ok(Vec::new()));
 }

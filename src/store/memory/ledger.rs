@@ -1,8 +1,8 @@
 use super::{Conflict, Entry, Error, Memory, Page, Result, TenantId, newest_first, paged, position};
-use crate::id::{DeliveryId, WebhookId};
+use crate::id::{DeliveryId, EventId, WebhookId};
 use crate::store::ledger::{
-    Answer, Delivery, DeliveryState, Ledger, REPLAY_RUNNING_US, REPLAY_US, Replay, Settled, Usage, WEBHOOKS_MAX,
-    Webhook,
+    Answer, Delivery, DeliveryState, Happened, Ledger, REPLAY_RUNNING_US, REPLAY_US, Replay, Settled, Usage,
+    WEBHOOKS_MAX, Webhook,
 };
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ pub(super) struct Tables {
     replays: BTreeMap<String, Row>,
     webhooks: BTreeMap<WebhookId, Webhook>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
+    events: BTreeMap<(i64, EventId), Happened>,
     usage: BTreeMap<(TenantId, i64), Usage>,
 }
 
@@ -24,6 +25,7 @@ struct Row {
 impl Tables {
     pub(super) fn forget_tenant(&mut self, tenant: &TenantId) {
         self.webhooks.retain(|_, webhook| webhook.tenant != *tenant);
+        self.events.retain(|_, event| event.tenant != *tenant);
         let webhooks = &self.webhooks;
         self.deliveries.retain(|_, delivery| webhooks.contains_key(&delivery.webhook));
     }
@@ -99,6 +101,29 @@ impl Ledger for Memory {
         tables.ledger.deliveries.retain(|_, delivery| delivery.webhook != *id);
         tables.log(audit);
         Ok(())
+    }
+
+    async fn record_event(&self, event: &Happened, ids: &[DeliveryId]) -> Result<()> {
+        let mut tables = self.tables();
+        tables.tenant(&event.tenant)?;
+        let Tables { events, webhooks, deliveries, .. } = &mut tables.ledger;
+        if events.keys().any(|(_, id)| *id == event.id) {
+            return Err(Error::Conflict(Conflict::Exists));
+        }
+        events.insert((event.at_us, event.id.clone()), event.clone());
+        let wanting = webhooks.values().filter(|hook| hook.tenant == event.tenant && hook.wants(&event.name));
+        for (hook, id) in wanting.zip(ids) {
+            deliveries.insert(id.clone(), event.delivery(id.clone(), hook.id.clone()));
+        }
+        Ok(())
+    }
+
+    async fn events_after(&self, tenant: Option<&TenantId>, after: &EventId, limit: u32) -> Result<Vec<Happened>> {
+        let tables = self.tables();
+        let events = &tables.ledger.events;
+        let later = events.values().skip_while(|event| event.id != *after).skip(1);
+        let wanted = later.filter(|event| tenant.is_none_or(|tenant| event.tenant == *tenant));
+        Ok(wanted.take(limit as usize).cloned().collect())
     }
 
     async fn enqueue(&self, new: &[Delivery]) -> Result<()> {
@@ -177,10 +202,11 @@ impl Ledger for Memory {
         Ok(rows.map(|(_, row)| row.clone()).take(limit as usize).collect())
     }
 
-    async fn forget_before(&self, replays_us: i64, deliveries_us: i64) -> Result<()> {
+    async fn forget_before(&self, replays_us: i64, events_us: i64) -> Result<()> {
         let ledger = &mut self.tables().ledger;
         ledger.replays.retain(|_, row| row.at_us >= replays_us);
-        ledger.deliveries.retain(|_, row| row.state == DeliveryState::Pending || row.updated_us >= deliveries_us);
+        ledger.deliveries.retain(|_, row| row.state == DeliveryState::Pending || row.updated_us >= events_us);
+        ledger.events.retain(|(at_us, _), _| *at_us >= events_us);
         Ok(())
     }
 }

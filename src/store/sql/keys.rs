@@ -133,7 +133,11 @@ pub(super) async fn delete_signing(pool: &Pool, tenant: &TenantId, id: &KeyId, e
     let delete = query("DELETE FROM signing_keys WHERE tenant_id = $1 AND id = $2");
     let done = delete.bind(tenant.as_str()).bind(id.as_str()).execute(&mut *tx).await?;
     if done.rows_affected() == 0 {
-        return Err(Error::NotFound("signing key").into());
+        let delete = query("DELETE FROM key_sets WHERE tenant_id = $1 AND id = $2");
+        let done = delete.bind(tenant.as_str()).bind(id.as_str()).execute(&mut *tx).await?;
+        if done.rows_affected() == 0 {
+            return Err(Error::NotFound("signing key").into());
+        }
     }
     audit::log(&mut tx, entry).await?;
     Ok(tx.commit().await?)

@@ -1,10 +1,10 @@
-use super::super::{BEGIN, Own, Pool, Row, Tx, query};
+use super::super::{BEGIN, Db, Own, Pool, Row, Tx, query};
 use super::rows::{Reader, before, big, json};
-use super::{Conflict, Entry, Error, Page, Result, TenantId, Tried, audit, run};
+use super::{Conflict, Entry, Error, Page, Result, TenantId, Tried, audit, events, run};
 use crate::id::{DeliveryId, EventId, WebhookId};
 use crate::store::{
-    Answer, Delivery, DeliveryState, Ledger, REPLAY_RUNNING_US, REPLAY_US, Replay, Settled, Usage, WEBHOOKS_MAX,
-    Webhook,
+    Answer, Delivery, DeliveryState, Happened, Ledger, REPLAY_RUNNING_US, REPLAY_US, Replay, Settled, Usage,
+    WEBHOOKS_MAX, Webhook,
 };
 use async_trait::async_trait;
 
@@ -23,7 +23,7 @@ impl Ledger for Own {
     }
 
     async fn webhooks(&self, tenant: &TenantId) -> Result<Vec<Webhook>> {
-        run(webhooks(&self.pool, tenant)).await
+        run(webhooks_of(&self.pool, tenant)).await
     }
 
     async fn webhook(&self, id: &WebhookId) -> Result<Option<Webhook>> {
@@ -36,6 +36,14 @@ impl Ledger for Own {
 
     async fn delete_webhook(&self, id: &WebhookId, audit: Entry) -> Result<()> {
         run(delete_webhook(&self.pool, id, audit)).await
+    }
+
+    async fn record_event(&self, event: &Happened, ids: &[DeliveryId]) -> Result<()> {
+        run(events::record(&self.pool, event, ids)).await
+    }
+
+    async fn events_after(&self, tenant: Option<&TenantId>, after: &EventId, limit: u32) -> Result<Vec<Happened>> {
+        run(events::after(&self.pool, tenant, after, limit)).await
     }
 
     async fn enqueue(&self, new: &[Delivery]) -> Result<()> {
@@ -66,8 +74,8 @@ impl Ledger for Own {
         run(usage(&self.pool, tenant, from_us, to_us, limit)).await
     }
 
-    async fn forget_before(&self, replays_us: i64, deliveries_us: i64) -> Result<()> {
-        run(forget_before(&self.pool, replays_us, deliveries_us)).await
+    async fn forget_before(&self, replays_us: i64, events_us: i64) -> Result<()> {
+        run(forget_before(&self.pool, replays_us, events_us)).await
     }
 }
 
@@ -165,13 +173,16 @@ async fn create_webhook(pool: &Pool, new: Webhook, entry: Entry) -> Tried<Webhoo
     Ok(new)
 }
 
-async fn webhooks(pool: &Pool, tenant: &TenantId) -> Tried<Vec<Webhook>> {
+pub(super) async fn webhooks_of(
+    from: impl sqlx::Executor<'_, Database = Db>,
+    tenant: &TenantId,
+) -> Tried<Vec<Webhook>> {
     let select = query(concat!(
         "SELECT ",
         webhook_columns!(),
         " FROM webhooks WHERE tenant_id = $1 ORDER BY created_us DESC, id DESC"
     ));
-    select.bind(tenant.as_str()).fetch_all(pool).await?.iter().map(read_webhook).collect()
+    select.bind(tenant.as_str()).fetch_all(from).await?.iter().map(read_webhook).collect()
 }
 
 async fn webhook(pool: &Pool, id: &WebhookId) -> Tried<Option<Webhook>> {
@@ -242,16 +253,16 @@ fn read_delivery(row: &Row) -> Tried<Delivery> {
 async fn enqueue(pool: &Pool, new: &[Delivery]) -> Tried<()> {
     let mut tx = pool.begin_with(BEGIN).await?;
     for delivery in new {
-        insert(&mut tx, delivery).await?;
+        let known = query("SELECT 1 FROM webhooks WHERE id = $1").bind(delivery.webhook.as_str());
+        if known.fetch_optional(&mut *tx).await?.is_none() {
+            return Err(Error::NotFound("webhook").into());
+        }
+        insert_delivery(&mut tx, delivery).await?;
     }
     Ok(tx.commit().await?)
 }
 
-async fn insert(tx: &mut Tx, new: &Delivery) -> Tried<()> {
-    let known = query("SELECT 1 FROM webhooks WHERE id = $1").bind(new.webhook.as_str());
-    if known.fetch_optional(&mut **tx).await?.is_none() {
-        return Err(Error::NotFound("webhook").into());
-    }
+pub(super) async fn insert_delivery(tx: &mut Tx, new: &Delivery) -> Tried<()> {
     query(concat!(
         "INSERT INTO deliveries (",
         delivery_columns!(),
@@ -392,9 +403,10 @@ async fn usage(pool: &Pool, tenant: &TenantId, from_us: i64, to_us: i64, limit: 
     rows.iter().map(read).collect()
 }
 
-async fn forget_before(pool: &Pool, replays_us: i64, deliveries_us: i64) -> Tried<()> {
+async fn forget_before(pool: &Pool, replays_us: i64, events_us: i64) -> Tried<()> {
     query("DELETE FROM replays WHERE at_us < $1").bind(replays_us).execute(pool).await?;
     let old = query("DELETE FROM deliveries WHERE state <> 'pending' AND updated_us < $1");
-    old.bind(deliveries_us).execute(pool).await?;
+    old.bind(events_us).execute(pool).await?;
+    query("DELETE FROM events WHERE at_us < $1").bind(events_us).execute(pool).await?;
     Ok(())
 }

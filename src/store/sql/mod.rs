@@ -3,6 +3,8 @@
 
 mod audit;
 mod copy;
+mod events;
+mod key_sets;
 mod keys;
 mod ledger;
 mod rows;

@@ -2,7 +2,7 @@ use super::super::{BEGIN, Pool, TAKE_FENCE, query};
 use super::rows::{Reader, before, big, stream_columns, tenant_columns};
 use super::{
     Conflict, Entry, Error, Fence, Hash, KeyId, NewStream, Page, Play, PlaybackId, Policy, Publish, Settings, Stream,
-    StreamFilter, StreamId, TenantId, Tried, audit, keys,
+    StreamFilter, StreamId, TenantId, Tried, audit, key_sets, keys,
 };
 use serde_json::to_string;
 
@@ -132,7 +132,8 @@ pub(super) async fn play(pool: &Pool, id: &PlaybackId) -> Tried<Option<Play>> {
     let mut row = Reader::new(&row);
     let (stream, tenant) = (row.stream()?, row.tenant()?);
     let signing_keys = keys::signing(pool, &tenant.id).await?;
-    Ok(Some(Play { stream, tenant, signing_keys }))
+    let key_sets = key_sets::list(pool, &tenant.id).await?;
+    Ok(Some(Play { stream, tenant, signing_keys, key_sets }))
 }
 
 pub(super) async fn take_fence(pool: &Pool, id: &StreamId) -> Tried<Fence> {

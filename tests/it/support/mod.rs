@@ -2,10 +2,12 @@
 
 mod boxes;
 mod encoder;
+mod served;
 mod viewer;
 
 pub use boxes::{Chunk, ftyp, parse_chunk};
 pub use encoder::Encoder;
+pub use served::Served;
 pub use viewer::{Seen, Viewer};
 
 use serde_json::{Value, json};
@@ -117,6 +119,16 @@ impl Weir {
         let request = self.client.post(format!("http://{}/api/v1{path}", self.http)).bearer_auth(ADMIN_KEY);
         let response = request.json(&body).send().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap_or_default())
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let request = self.client.get(format!("http://{}/api/v1{path}", self.http)).bearer_auth(ADMIN_KEY);
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
+    pub async fn delete(&self, path: &str) {
+        let request = self.client.delete(format!("http://{}/api/v1{path}", self.http)).bearer_auth(ADMIN_KEY);
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 204, "{path}");
     }
 
     pub async fn tenant(&self) -> String {

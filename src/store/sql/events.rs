@@ -1,0 +1,46 @@
+use super::super::{BEGIN, Pool, Row, query};
+use super::ledger::{insert_delivery, webhooks_of};
+use super::rows::Reader;
+use super::{StreamId, TenantId, Tried};
+use crate::id::{DeliveryId, EventId};
+use crate::store::Happened;
+
+pub(super) async fn record(pool: &Pool, event: &Happened, ids: &[DeliveryId]) -> Tried<()> {
+    let mut tx = pool.begin_with(BEGIN).await?;
+    query("INSERT INTO events (id, tenant_id, stream_id, name, payload, at_us) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(event.id.as_str())
+        .bind(event.tenant.as_str())
+        .bind(event.stream.as_ref().map(StreamId::as_str))
+        .bind(event.name.as_str())
+        .bind(event.payload.as_str())
+        .bind(event.at_us)
+        .execute(&mut *tx)
+        .await?;
+    let hooks = webhooks_of(&mut *tx, &event.tenant).await?;
+    for (hook, id) in hooks.into_iter().filter(|hook| hook.wants(&event.name)).zip(ids) {
+        insert_delivery(&mut tx, &event.delivery(id.clone(), hook.id)).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+pub(super) async fn after(pool: &Pool, tenant: Option<&TenantId>, after: &EventId, limit: u32) -> Tried<Vec<Happened>> {
+    let select = query(
+        "SELECT e.id, e.tenant_id, e.stream_id, e.name, e.payload, e.at_us FROM events AS e, events AS a
+         WHERE a.id = $1 AND (e.at_us, e.id) > (a.at_us, a.id) AND ($2 IS NULL OR e.tenant_id = $2)
+         ORDER BY e.at_us, e.id LIMIT $3",
+    );
+    let select = select.bind(after.as_str()).bind(tenant.map(TenantId::as_str)).bind(i64::from(limit));
+    select.fetch_all(pool).await?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Tried<Happened> {
+    let mut row = Reader::new(row);
+    Ok(Happened {
+        id: row.id(EventId::parse)?,
+        tenant: row.id(TenantId::parse)?,
+        stream: row.maybe_id(StreamId::parse)?,
+        name: row.text()?,
+        payload: row.text()?,
+        at_us: row.number()?,
+    })
+}
