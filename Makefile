@@ -36,6 +36,7 @@ test-rust: player
 test-api: player
 	$(CARGO) build
 	WEIR_BIN=$(CURDIR)/target/debug/weir tests/schemathesis.sh
+	WEIR_BIN=$(CURDIR)/target/debug/weir tests/conformance.sh
 
 test-player: player-deps
 	cd player && npm test

@@ -4,27 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-weir=${WEIR_BIN:-${CARGO_TARGET_DIR:-target}/debug/weir}
-venv=$(realpath -m "${CARGO_TARGET_DIR:-target}")/schemathesis
-key=schemathesis_0123456789_0123456789_0123456789
-data=$(mktemp -d)
-trap 'kill "$node" 2>/dev/null || true; wait "$node" 2>/dev/null || true; rm -rf "$data"' EXIT
-
-if [ ! -x "$venv/bin/schemathesis" ]; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet 'schemathesis>=4,<5'
-fi
-
-env -u WEIR_BIN WEIR_DATA_DIR=$data WEIR_ADMIN_KEY=$key WEIR_LIMITS_API_RATE=100000 WEIR_LOG_FORMAT=json \
-  WEIR_HTTP_LISTEN=127.0.0.1:0 WEIR_RTMP_LISTEN=127.0.0.1:0 WEIR_INTERNAL_LISTEN=127.0.0.1:0 \
-  "$weir" serve 2>"$data/log" &
-node=$!
-for _ in $(seq 100); do
-  http=$(sed -n 's/.*"message":"ready".*"http":"\([^"]*\)".*/\1/p' "$data/log")
-  [ -n "$http" ] && break
-  sleep 0.1
-done
-[ -n "$http" ] || { cat "$data/log" >&2; exit 1; }
+. tests/node.sh
+venv schemathesis 'schemathesis>=4,<5'
+start_node WEIR_LIMITS_API_RATE=100000
 
 # It keeps a cache where it is started.
 cd "$data"
