@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 E2E := tests/e2e
 
-.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-rust test-api test-player test-e2e bench fuzz clean
+.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-operations test-rust test-api test-player test-e2e bench fuzz clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,10 +25,14 @@ $(E2E)/node_modules/.package-lock.json: $(E2E)/package-lock.json
 	cd $(E2E) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test: test-needs test-rust test-api test-player test-e2e ## install what the tests need, then run all of them
+test: test-needs test-operations test-rust test-api test-player test-e2e ## install what the tests need, then run all of them
 
-test-needs: ## ffmpeg, PostgreSQL and browsers, as Debian packages
+test-needs: ## ffmpeg, PostgreSQL, browsers and the like, as Debian packages
 	tests/needs.sh
+
+test-operations:
+	promtool check rules docs/operations/alerts.yml
+	promtool test rules docs/operations/alerts_test.yml
 
 test-rust: player
 	$(CARGO) test

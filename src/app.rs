@@ -115,6 +115,7 @@ impl Node {
         let arbiters: Vec<Arbiter> = (0..ingest).map(|_| Arbiter::new()).collect();
         let (feed, events) = Feed::new();
         let parts = Arc::new(assemble(config, &arbiters, feed).await?);
+        parts.metrics.watch_panics();
         first_start(config, &parts).await?;
         let drain_asked = Arc::new(Notify::new());
         parts.bus.subscribe(Arc::new(enforcer(config, &parts, drain_asked.clone())));

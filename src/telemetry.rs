@@ -8,7 +8,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -36,6 +36,7 @@ pub struct Metrics {
     auth_failures: Family<Label, Counter>,
     publishes_refused: Family<Label, Counter>,
     degraded: Family<Label, Gauge>,
+    panics: Counter,
     limits_hit: Family<Label, Counter>,
     /// Since the log last told of them.
     limits_untold: Mutex<BTreeMap<&'static str, u64>>,
@@ -108,6 +109,7 @@ impl Metrics {
             viewers_evicted: register(registry_ref, "viewers_evicted", "Viewers that had to go", Family::default()),
             auth_failures: register(registry_ref, "auth_failures", "Keys and tokens refused", Family::default()),
             publishes_refused: register(registry_ref, "publishes_refused", "Publishers refused", Family::default()),
+            panics: register(registry_ref, "panics", "Tasks that ended by a fault of the program", Counter::default()),
             limits_hit: register(registry_ref, "limit_hits", "Times that a limit was reached", Family::default()),
             limits_untold: Mutex::default(),
             degraded: register(registry_ref, "degraded", "1 where a part this node needs is away", Family::default()),
@@ -144,6 +146,16 @@ impl Metrics {
 
     pub fn publish_refused(&self, reason: &'static str) {
         self.publishes_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// From now on a panic, which ends one task, is counted and logged as one line.
+    pub fn watch_panics(self: &Arc<Self>) {
+        let metrics = self.clone();
+        std::panic::set_hook(Box::new(move |panic| {
+            metrics.panics.inc();
+            let place = panic.location().map(ToString::to_string);
+            tracing::error!(place, what = panic.payload_as_str(), "a task panicked; all others go on");
+        }));
     }
 
     /// By its key in the configuration, without `limits.`.

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 declare -A package=([ffmpeg]=ffmpeg [chromium]=chromium [firefox-esr]=firefox-esr [redis-server]=redis-server
-  [haproxy]=haproxy [initdb]=postgresql)
+  [haproxy]=haproxy [initdb]=postgresql [promtool]=prometheus)
 
 has() {
   if [ "$1" = initdb ]; then

@@ -1,0 +1,87 @@
+//! What an operator is given: files that must agree with the program, and a backup that must come back.
+
+use crate::support::{ADMIN_KEY, Encoder, Viewer, Weir};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+fn file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Words that begin like a metric.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with("weir_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn alerts_and_the_dashboard_name_metrics_that_there_are() {
+    let source = include_str!("../../src/telemetry.rs");
+    let suffixes = ["", "_total", "_bucket", "_sum", "_count"];
+    let known: BTreeSet<_> =
+        source.split('"').flat_map(|name| suffixes.map(|suffix| format!("weir_{name}{suffix}"))).collect();
+    for name in ["alerts.yml", "grafana.json", "runbook.md"] {
+        let unknown: Vec<_> = metrics_in(&file(name)).into_iter().filter(|metric| !known.contains(metric)).collect();
+        assert!(unknown.is_empty(), "{name} names {unknown:?}, which src/telemetry.rs does not");
+    }
+}
+
+#[test]
+fn each_alert_has_its_section_in_the_runbook() {
+    let alerts = file("alerts.yml");
+    let named: BTreeSet<_> = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let runbook = file("runbook.md");
+    let sections: BTreeSet<_> = runbook.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert!(!named.is_empty());
+    assert_eq!(named, sections);
+    for alert in named {
+        assert!(alerts.contains(&format!("\"runbook.md#{}\"", alert.to_lowercase())), "{alert} does not lead there");
+    }
+}
+
+/// As docs/one-node.md tells it, while the node is used.
+#[actix_rt::test]
+async fn a_backup_of_a_running_node_comes_back() {
+    let weir = Weir::start().await;
+    let stream = weir.public_stream().await;
+    let encoder = Encoder::start(&weir.rtmp_url(&stream.key)).await;
+    weir.until_state(&stream, "live").await;
+    let backup = Arc::new(TempDir::new().unwrap());
+    let folder = backup.path().join("data");
+    std::fs::create_dir(&folder).unwrap();
+    let writing = async {
+        for n in 0..50 {
+            weir.stream(json!({ "name": format!("during the backup {n}") })).await;
+        }
+    };
+    let copying = async {
+        let script = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).backup(sqlite3.connect(sys.argv[2]))";
+        let (from, to) = (weir.data.path().join("data/weir.db"), folder.join("weir.db"));
+        let run = move || Command::new("python3").args(["-c", script]).arg(from).arg(to).status().unwrap();
+        assert!(actix_rt::task::spawn_blocking(run).await.unwrap().success());
+    };
+    futures_util::future::join(writing, copying).await;
+    std::fs::copy(weir.data.path().join("data/secret"), folder.join("secret")).unwrap();
+    drop((encoder, weir));
+
+    let restored = Weir::start_in(backup, &[]).await;
+    let check = Command::new("python3")
+        .args([
+            "-c",
+            "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('pragma integrity_check').fetchone()[0])",
+        ])
+        .arg(folder.join("weir.db"))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&check.stdout).trim(), "ok");
+    let _encoder = Encoder::start(&restored.rtmp_url(&stream.key)).await;
+    let mut viewer = Viewer::connect(&restored, &stream, "weir.v1").await;
+    viewer.video(3).await;
+    let request = restored.client.get(format!("http://{}/api/v1/streams/{}", restored.http, stream.id));
+    assert_eq!(request.bearer_auth(ADMIN_KEY).send().await.unwrap().status(), 200);
+}
