@@ -113,6 +113,10 @@ impl Batch {
         self.context.course.is_joint()
     }
 
+    pub fn has_pictures(&self) -> bool {
+        self.pictures().next().is_some()
+    }
+
     pub fn pictures(&self) -> impl Iterator<Item = &Arc<Framed>> {
         self.parts.iter().filter(|p| p.kind == Kind::Video)
     }

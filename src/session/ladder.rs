@@ -6,19 +6,35 @@ use std::time::Duration;
 
 /// A rung is chosen where it needs at most this share of what the viewer takes.
 const FIT_PERCENT: u64 = 80;
-/// What may wait for a viewer, as time at its drain rate; a GOP sent as far as it gets begins with a burst.
+/// What may wait for a viewer, as time at its drain rate.
 const BOUND: Duration = Duration::from_millis(400);
-const BOUND_GOP: Duration = Duration::from_millis(800);
-/// What may wait on any rung but [`Rung::Gop`], which has the whole configured limit.
+/// The same for a GOP that is sent as far as it gets, with what the kernel holds.
+const BOUND_GOP: Duration = Duration::from_millis(900);
+/// What may wait on any rung but [`Rung::Gop`], and on that one too while nobody knows how fast it drains.
 const BOUND_BYTES_MAX: usize = 128 * 1024;
 /// The kernel takes about so much in one step.
 const BOUND_BYTES_MIN: usize = 16 * 1024;
+const BOUND_GOP_BYTES_MIN: usize = 4 * 1024;
+/// What kernel and receive buffer of a slow viewer hold, at least, when they are full.
+const KERNEL_BYTES: u64 = 40 * 1024;
+/// What is left of a GOP gives way to the next one where it would hold that up for longer.
+const TAIL: Duration = Duration::from_millis(150);
+/// So much of it may, for the guess of when the next one comes to be a good one.
+const SLACK: Duration = Duration::from_millis(30);
+/// A keyframe on its own is sent where its first byte arrives within this time, and its last one within that.
+const KEY_BEGINS: Duration = Duration::from_millis(300);
+const KEY_ENDS: Duration = Duration::from_millis(1800);
+/// Keyframes that may be left out in a row.
+const KEYS_SKIPPED_MAX: u8 = 3;
 /// A drain rate is known once bytes waited so long while some were taken, or none were for a second.
 const DRAIN_KNOWN: Duration = Duration::from_millis(150);
-const STALLED: Duration = Duration::from_secs(1);
-/// Over which the drain rate is averaged, and after which an old one means nothing.
-const DRAIN_WINDOW: Duration = Duration::from_millis(1500);
-const DRAIN_STALE: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(1);
+/// After this time without progress the old rate means nothing.
+const STALLED: Duration = Duration::from_millis(2500);
+/// Over so many bytes the drain rate is averaged.
+const DRAIN_WINDOW_BYTES: u64 = 64 * 1024;
+/// Fewer that were taken while all that waited went tell nothing.
+const DRAIN_BYTES_MIN: u64 = 8 * 1024;
 /// A climb that ends in an overflow within this time was one too early: the next one waits for twice as many GOPs.
 const TRIAL: Duration = Duration::from_secs(15);
 const PATIENCE_MAX: u32 = 16;
@@ -74,8 +90,8 @@ impl Rates {
             Rung::Full => sound + keys + references + disposables,
             Rung::Base => sound + keys + references,
             // A GOP that ends after less than a quarter is not worth its freeze.
-            Rung::Gop => sound + keys + references / 4,
-            Rung::Keys => sound + keys,
+            Rung::Gop => sound + keys + (references + disposables) / 4,
+            Rung::Keys => sound + keys / (u64::from(KEYS_SKIPPED_MAX) + 1),
             Rung::Sound => sound,
         }
     }
@@ -148,41 +164,78 @@ struct Drain {
     /// What was measured, over a moving window.
     bytes: u64,
     over: Duration,
-    is_fresh: bool,
+    /// What the kernel holds, as far as can be told, and since when.
+    held: u64,
+    held_at: Duration,
 }
 
 impl Drain {
     fn handle_full(&mut self, now: Duration) {
+        (self.held, self.held_at) = (KERNEL_BYTES, now);
         let Some(full_at) = self.full_at.filter(|_| self.taken > 0) else {
             self.full_at.get_or_insert(now);
             return;
         };
-        self.bytes += std::mem::take(&mut self.taken);
-        self.over += now.saturating_sub(full_at);
-        if self.over > DRAIN_WINDOW {
+        let taken = std::mem::take(&mut self.taken);
+        self.measure(taken, now.saturating_sub(full_at));
+        self.full_at = Some(now);
+    }
+
+    fn handle_taken(&mut self, bytes: usize, now: Duration) {
+        self.taken += bytes as u64;
+        self.held = (self.held(now) + bytes as u64).min(KERNEL_BYTES);
+        self.held_at = now;
+    }
+
+    /// Nothing waits: the viewer may take more than it did, so this counts only where it is more than was known.
+    fn handle_empty(&mut self, now: Duration) {
+        let taken = std::mem::take(&mut self.taken);
+        let Some(full_at) = self.full_at.take() else { return };
+        let over = now.saturating_sub(full_at);
+        let is_faster = self.measured().is_none_or(|rate| bytes_in(over, rate) < taken);
+        if taken >= DRAIN_BYTES_MIN && is_faster {
+            self.measure(taken, over);
+        }
+    }
+
+    fn measure(&mut self, bytes: u64, over: Duration) {
+        if over >= STALLED {
+            (self.bytes, self.over) = (0, Duration::ZERO);
+            return;
+        }
+        self.bytes += bytes;
+        self.over += over;
+        while self.bytes > DRAIN_WINDOW_BYTES {
             self.bytes /= 2;
             self.over /= 2;
         }
-        self.full_at = Some(now);
-        self.is_fresh = true;
     }
 
-    /// Nothing waits: how much more the viewer would take is not known.
-    fn handle_empty(&mut self) {
-        (self.full_at, self.taken) = (None, 0);
+    fn measured(&self) -> Option<u64> {
+        (self.over >= DRAIN_KNOWN).then(|| per_second(self.bytes, self.over))
     }
 
     /// Bytes a second.
     fn rate(&self, now: Duration) -> Option<u64> {
-        let idle = self.full_at.map_or(Duration::ZERO, |at| now.saturating_sub(at));
-        let (bytes, over) = if idle >= STALLED {
-            (if idle >= DRAIN_STALE { 0 } else { self.bytes } + self.taken, self.over + idle)
-        } else {
-            (self.bytes, self.over)
-        };
-        let micros = u64::try_from(over.as_micros()).unwrap_or(u64::MAX);
-        (over >= DRAIN_KNOWN).then(|| bytes.saturating_mul(1_000_000) / micros)
+        match self.full_at.map_or(Duration::ZERO, |at| now.saturating_sub(at)) {
+            idle if idle >= STALLED => Some(per_second(self.taken, idle)),
+            idle if idle >= IDLE => Some(per_second(self.bytes + self.taken, self.over + idle)),
+            _ => self.measured(),
+        }
     }
+
+    fn held(&self, now: Duration) -> u64 {
+        let since = now.saturating_sub(self.held_at);
+        self.held.saturating_sub(self.measured().map_or(0, |rate| bytes_in(since, rate)))
+    }
+}
+
+fn per_second(bytes: u64, over: Duration) -> u64 {
+    bytes.saturating_mul(1_000_000) / u64::try_from(over.as_micros()).unwrap_or(u64::MAX).max(1)
+}
+
+fn bytes_in(time: Duration, rate: u64) -> u64 {
+    rate.saturating_mul(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)) / 1000
 }
 
 /// One viewer's place.
@@ -193,9 +246,17 @@ pub struct Ladder {
     limit_bytes: usize,
     /// The running GOP was sent as its rung has it, so far.
     is_clean: bool,
+    /// On [`Rung::Keys`] the running GOP's keyframe is left out.
+    skips_key: bool,
+    keys_skipped: u8,
+    /// When the last keyframe came, and how long the last two GOPs were.
+    key_at: Option<Duration>,
+    gops: [Duration; 2],
     clean_gops: u32,
     patience: u32,
     climbed_at: Option<Duration>,
+    /// The viewer was seen to be too slow for its rung, and is tried on it.
+    is_tried: bool,
     fell_at: Option<Duration>,
 }
 
@@ -206,9 +267,14 @@ impl Ladder {
             drain: Drain::default(),
             limit_bytes,
             is_clean: false,
+            skips_key: false,
+            keys_skipped: 0,
+            key_at: None,
+            gops: [Duration::ZERO; 2],
             clean_gops: 0,
             patience: 1,
             climbed_at: None,
+            is_tried: false,
             fell_at: None,
         }
     }
@@ -219,13 +285,40 @@ impl Ladder {
 
     /// Bytes that may wait, besides a keyframe.
     pub fn bound(&self, now: Duration) -> usize {
-        let (window, most) = match self.rung {
-            Rung::Gop => (BOUND_GOP, self.limit_bytes),
-            _ => (BOUND, self.limit_bytes.min(BOUND_BYTES_MAX)),
+        let Some(rate) = self.drain.rate(now) else { return self.limit_bytes.min(BOUND_BYTES_MAX) };
+        let (bytes, least, most) = match self.rung {
+            Rung::Gop => {
+                // All of it arrives before the next keyframe is due.
+                let most = self.gop_within();
+                let left = self.gop_left(now).map_or(most, |left| most.min(left + SLACK));
+                let bytes = bytes_in(left, rate).saturating_sub(self.drain.held(now));
+                (bytes, BOUND_GOP_BYTES_MIN, self.limit_bytes)
+            }
+            _ => (bytes_in(BOUND, rate), BOUND_BYTES_MIN, self.limit_bytes.min(BOUND_BYTES_MAX)),
         };
-        let Some(rate) = self.drain.rate(now) else { return most };
-        let bytes = rate.saturating_mul(window.as_millis() as u64) / 1000;
-        usize::try_from(bytes).unwrap_or(usize::MAX).max(BOUND_BYTES_MIN).min(most)
+        usize::try_from(bytes).unwrap_or(usize::MAX).max(least).min(most)
+    }
+
+    /// With what the kernel holds, `bytes` of the running GOP would arrive too late.
+    pub fn is_gop_late(&self, bytes: usize, now: Duration) -> bool {
+        self.rung == Rung::Gop && self.takes_longer(bytes, self.gop_within(), now)
+    }
+
+    /// The last of so much would arrive later, at the rate that was measured.
+    pub fn takes_longer(&self, waiting_bytes: usize, most: Duration, now: Duration) -> bool {
+        let ahead = self.drain.held(now) + waiting_bytes as u64;
+        self.drain.measured().is_some_and(|rate| ahead > bytes_in(most, rate))
+    }
+
+    /// So much waits of the last GOP that the next one would be late.
+    pub fn has_tail(&self, waiting_bytes: usize) -> bool {
+        let most = self.drain.measured().map_or(u64::MAX, |rate| bytes_in(TAIL, rate));
+        self.rung == Rung::Gop && waiting_bytes as u64 > most
+    }
+
+    /// The keyframe of the running GOP would come too late on [`Rung::Keys`].
+    pub fn skips_key(&self) -> bool {
+        self.skips_key
     }
 
     /// The kernel takes no more for now.
@@ -233,27 +326,38 @@ impl Ladder {
         self.drain.handle_full(now);
     }
 
-    pub fn handle_taken(&mut self, bytes: usize) {
-        self.drain.taken += bytes as u64;
+    pub fn handle_taken(&mut self, bytes: usize, now: Duration) {
+        self.drain.handle_taken(bytes, now);
     }
 
     /// All that waited was taken.
-    pub fn handle_empty(&mut self) {
-        self.drain.handle_empty();
+    pub fn handle_empty(&mut self, now: Duration) {
+        self.drain.handle_empty(now);
     }
 
-    /// A keyframe comes; climbs one rung after a clean GOP.
-    pub fn handle_keyframe(&mut self, rates: &Rates, now: Duration) {
+    /// Something of the running GOP was left out that its rung has.
+    pub fn handle_loss(&mut self) {
+        self.is_clean = false;
+    }
+
+    /// A keyframe of `key_bytes` comes; climbs one rung after a clean GOP.
+    pub fn handle_keyframe(&mut self, rates: &Rates, waiting_bytes: usize, key_bytes: usize, now: Duration) {
+        self.skips_key = self.is_too_late(waiting_bytes, key_bytes, now);
+        self.keys_skipped = if self.skips_key { self.keys_skipped.saturating_add(1) } else { 0 };
+        if let Some(before) = self.key_at.replace(now) {
+            self.gops = [self.gops[1], now.saturating_sub(before)];
+        }
         let was_clean = std::mem::replace(&mut self.is_clean, true);
-        let was_measured = std::mem::take(&mut self.drain.is_fresh);
         let Some(above) = rates.above(self.rung) else { return };
         self.clean_gops = if was_clean { self.clean_gops + 1 } else { 0 };
-        let seems_slow = was_measured && !self.fits(above, rates, now);
+        // What was measured holds until the viewer is seen to take more; now and then it is tried.
+        let seems_slow = !self.fits(above, rates, now);
         let needed = if seems_slow { self.patience * PROBE_TIMES } else { self.patience };
         if self.clean_gops >= needed {
             self.rung = above;
             self.clean_gops = 0;
             self.climbed_at = Some(now);
+            self.is_tried = seems_slow;
         }
     }
 
@@ -279,10 +383,27 @@ impl Ladder {
                 None => {}
             }
         }
+        self.is_tried &= rung == self.rung;
         self.fell_at = Some(now);
         self.clean_gops = 0;
         self.rung = rung;
         rung
+    }
+
+    fn gop_within(&self) -> Duration {
+        if self.is_tried { BOUND } else { BOUND_GOP }
+    }
+
+    /// Until the next keyframe, where the GOPs so far allow a guess.
+    fn gop_left(&self, now: Duration) -> Option<Duration> {
+        let longest = self.gops[0].max(self.gops[1]);
+        self.key_at.and_then(|at| (at + longest).checked_sub(now))
+    }
+
+    fn is_too_late(&self, waiting_bytes: usize, key_bytes: usize, now: Duration) -> bool {
+        let may_skip = self.keys_skipped < KEYS_SKIPPED_MAX || waiting_bytes > 0;
+        let begins_late = self.takes_longer(waiting_bytes, KEY_BEGINS, now);
+        may_skip && (begins_late || self.takes_longer(waiting_bytes + key_bytes, KEY_ENDS, now))
     }
 
     fn fits(&self, rung: Rung, rates: &Rates, now: Duration) -> bool {

@@ -5,6 +5,7 @@ mod holes;
 pub mod ladder;
 pub mod outbox;
 pub mod protocol;
+mod queue;
 
 #[cfg(feature = "node")]
 pub mod actor;

@@ -5,9 +5,10 @@ use crate::media::frame::{Kind, Role};
 use crate::session::batch::{Batch, Cut};
 use crate::session::holes::Holes;
 use crate::session::ladder::{Ladder, Rung};
+pub use crate::session::queue::Framing;
+use crate::session::queue::{Item, Queue};
 use crate::stream::packet::Framed;
 use bytes::Bytes;
-use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,36 +24,12 @@ const SOUND_BYTES: usize = 16 * 1024;
 /// Sound that is older is not worth sending once there is too much.
 const SOUND_OLD_US: i64 = 300_000;
 
-/// How this viewer gets its fragments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
-    WebSocket,
-    Http,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TooSlow {
     #[error("nothing was read for {} s", STUCK_AFTER.as_secs())]
     Stuck,
     #[error("more than {CONTROL_BYTES_MAX} bytes of messages wait to be read")]
     Piled,
-}
-
-#[derive(Debug)]
-enum Item {
-    Control(Bytes),
-    Gap(Bytes, Gap),
-    /// The burst that brings a new viewer to live.
-    Burst(Bytes, Rc<Batch>),
-    Media(Bytes, Rc<Batch>),
-}
-
-impl Item {
-    fn bytes(&self) -> &Bytes {
-        match self {
-            Self::Control(bytes) | Self::Gap(bytes, _) | Self::Burst(bytes, _) | Self::Media(bytes, _) => bytes,
-        }
-    }
 }
 
 /// Makes the message for a hole, where the viewer understands one.
@@ -77,18 +54,10 @@ pub type Dropped = [u32; Rung::ALL.len()];
 /// The queue between a hub and one socket.
 #[derive(Debug)]
 pub struct Outbox {
-    framing: Framing,
     ladder: Ladder,
     chain: Chain,
     holes: Holes,
-    queue: VecDeque<Item>,
-    /// Of the first item, gone already.
-    sent_of_first: usize,
-    media_bytes: usize,
-    /// The keyframes' part of them.
-    key_bytes: usize,
-    control_bytes: usize,
-    burst_bytes: usize,
+    queue: Queue,
     burst_at: Duration,
     dropped: Dropped,
     /// Since when bytes wait without progress.
@@ -98,16 +67,10 @@ pub struct Outbox {
 impl Outbox {
     pub fn new(framing: Framing, limit_bytes: usize) -> Self {
         Self {
-            framing,
             ladder: Ladder::new(limit_bytes),
             chain: Chain::Full,
             holes: Holes::default(),
-            queue: VecDeque::new(),
-            sent_of_first: 0,
-            media_bytes: 0,
-            key_bytes: 0,
-            control_bytes: 0,
-            burst_bytes: 0,
+            queue: Queue::new(framing),
             burst_at: Duration::ZERO,
             dropped: Dropped::default(),
             waiting_since: None,
@@ -121,20 +84,25 @@ impl Outbox {
 
     pub fn push_control(&mut self, bytes: Bytes, now: Duration) -> Result<(), TooSlow> {
         self.push(Item::Control(bytes), now);
-        if self.control_bytes > CONTROL_BYTES_MAX { Err(TooSlow::Piled) } else { Ok(()) }
+        if self.queue.control_bytes() > CONTROL_BYTES_MAX { Err(TooSlow::Piled) } else { Ok(()) }
     }
 
     /// Queues what a new viewer starts with.
     pub fn push_burst(&mut self, batch: Rc<Batch>, now: Duration) {
         self.burst_at = now;
         self.chain = if batch.is_start() { Chain::Full } else { Chain::Broken };
-        self.push(Item::Burst(self.bytes_of(&batch), batch), now);
+        self.push(Item::Burst(self.queue.bytes_of(&batch), batch), now);
     }
 
     /// Queues what this viewer is to get of a batch; `gap` makes the message for each hole that ends here.
     pub fn offer(&mut self, batch: &Rc<Batch>, now: Duration, mut gap: impl FnMut(Gap) -> Option<Bytes>) {
-        if batch.is_keyframe() {
-            self.ladder.handle_keyframe(batch.rates(), now);
+        if let Some(key) = batch.pictures().next().filter(|_| batch.is_keyframe()) {
+            let key_bytes = self.queue.part_bytes(key);
+            if self.ladder.has_tail(self.queue.media_bytes()) {
+                self.leave_tail(batch, &mut gap, now);
+            }
+            let waiting_bytes = self.queue.media_bytes() + self.queue.burst_bytes();
+            self.ladder.handle_keyframe(batch.rates(), waiting_bytes, key_bytes, now);
         }
         let Some(mut cut) = self.choose(batch) else { return };
         let mut piece = batch.cut(cut);
@@ -157,43 +125,27 @@ impl Outbox {
         }
         if let Some(piece) = piece {
             self.tell_gaps(&piece, &mut gap, now);
-            self.push(Item::Media(self.bytes_of(&piece), piece), now);
+            self.push(Item::Media(self.queue.bytes_of(&piece), piece), now);
         }
         self.leave_out(batch, cut);
     }
 
     /// Fills `slices` with what is to be written next, oldest first.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut count = 0;
-        for (slot, item) in slices.iter_mut().zip(&self.queue) {
-            let from = if count == 0 { self.sent_of_first } else { 0 };
-            *slot = IoSlice::new(&item.bytes()[from..]);
-            count += 1;
-        }
-        count
+        self.queue.slices(slices)
     }
 
     /// Takes note of `written` bytes that went out.
-    pub fn advance(&mut self, mut written: usize, now: Duration) {
-        self.ladder.handle_taken(written);
+    pub fn advance(&mut self, written: usize, now: Duration) {
+        self.ladder.handle_taken(written, now);
         if written > 0 {
             self.waiting_since = Some(now);
         }
-        while let Some(first) = self.queue.front() {
-            let rest = first.bytes().len() - self.sent_of_first;
-            if written < rest {
-                self.sent_of_first += written;
-                return;
-            }
-            written -= rest;
-            self.sent_of_first = 0;
-            if let Some(item) = self.queue.pop_front() {
-                self.forget(&item);
-            }
+        self.queue.advance(written);
+        if self.queue.is_empty() {
+            self.waiting_since = None;
+            self.ladder.handle_empty(now);
         }
-        self.queue = VecDeque::new();
-        self.waiting_since = None;
-        self.ladder.handle_empty();
     }
 
     /// The socket takes no more for now.
@@ -227,14 +179,11 @@ impl Outbox {
 
     /// Forgets what was not begun: the viewer is about to go.
     pub fn clear_unbegun(&mut self) {
-        let begun = usize::from(self.sent_of_first > 0);
-        for item in self.queue.split_off(begun.min(self.queue.len())) {
-            self.forget(&item);
-        }
+        self.queue.split_unbegun();
     }
 
     pub fn len_bytes(&self) -> usize {
-        self.media_bytes + self.burst_bytes + self.control_bytes
+        self.queue.len_bytes()
     }
 
     pub fn check(&self, now: Duration) -> Result<(), TooSlow> {
@@ -251,15 +200,15 @@ impl Outbox {
             _ if self.chain == Chain::New && !batch.is_start() => None,
             _ if !batch.has_video() => Some(Cut::Whole),
             _ if is_cut_off && !batch.is_start() => Some(Cut::Sound),
-            Rung::Full if is_cut_off => Some(Cut::Whole),
-            Rung::Base | Rung::Gop if is_cut_off => Some(Cut::Start),
+            Rung::Full | Rung::Gop if is_cut_off => Some(Cut::Whole),
+            Rung::Base if is_cut_off => Some(Cut::Start),
             // Between the two only where the picture before belongs to both.
             Rung::Full | Rung::Base | Rung::Gop if !batch.follows_joint() => {
                 Some(if self.chain == Chain::Base { Cut::Base } else { Cut::Whole })
             }
-            Rung::Full => Some(Cut::Whole),
-            Rung::Base | Rung::Gop => Some(Cut::Base),
-            Rung::Keys if batch.is_start() => Some(Cut::Keys),
+            Rung::Full | Rung::Gop => Some(Cut::Whole),
+            Rung::Base => Some(Cut::Base),
+            Rung::Keys if batch.is_start() && (self.chain == Chain::New || !self.ladder.skips_key()) => Some(Cut::Keys),
             Rung::Keys | Rung::Sound => Some(Cut::Sound),
         }
     }
@@ -284,7 +233,7 @@ impl Outbox {
                 false => {}
             }
         }
-        let has_pictures = batch.pictures().next().is_some();
+        let has_pictures = batch.has_pictures();
         self.chain = match cut {
             Cut::Whole if has_pictures || !batch.has_video() => Chain::Full,
             Cut::Base | Cut::Start if has_pictures => Chain::Base,
@@ -305,74 +254,83 @@ impl Outbox {
     }
 
     fn is_over(&self, piece: &Batch, now: Duration) -> bool {
-        if self.media_bytes + self.burst_bytes == 0 {
-            return false;
+        if self.queue.media_bytes() + self.queue.burst_bytes() == 0 {
+            let is_picture = piece.has_pictures() && !piece.is_keyframe();
+            return is_picture && self.ladder.is_gop_late(self.queue.bytes_of(piece).len(), now);
         }
-        if self.burst_bytes > 0 && now.saturating_sub(self.burst_at) >= BURST_WITHIN {
-            return true;
+        if self.queue.burst_bytes() > 0 {
+            let left = BURST_WITHIN.saturating_sub(now.saturating_sub(self.burst_at));
+            if left.is_zero() || self.ladder.takes_longer(self.queue.burst_bytes(), left, now) {
+                return true;
+            }
         }
         let bound = self.ladder.bound(now);
         if piece.is_keyframe() {
-            return self.media_bytes > bound;
+            return self.queue.media_bytes() > bound;
         }
         let room = if piece.pictures().next().is_none() { bound + SOUND_BYTES } else { bound };
-        self.media_bytes - self.key_bytes + self.bytes_of(piece).len() > room
+        self.queue.media_bytes() - self.queue.key_bytes() + self.queue.bytes_of(piece).len() > room
     }
 
-    fn handle_overflow(&mut self, batch: &Batch, gap: Tell<'_>, now: Duration) {
-        let was_gop = self.rung() == Rung::Gop;
+    fn handle_overflow(&mut self, batch: &Rc<Batch>, gap: Tell<'_>, now: Duration) {
+        let before = self.rung();
         let rung = self.ladder.handle_overflow(batch.rates(), now);
-        let is_picture = batch.pictures().next().is_some();
-        if !(was_gop && rung == Rung::Gop && is_picture && !batch.is_keyframe()) {
+        if before == Rung::Full && rung == Rung::Base && self.thin() {
+            let rest = self.choose(batch).and_then(|cut| batch.cut(cut));
+            if !rest.is_some_and(|rest| self.is_over(&rest, now)) {
+                return;
+            }
+        }
+        let is_cut_short = batch.pictures().next().is_some() && !batch.is_keyframe();
+        // On this rung what waits is still the GOP as far as it gets.
+        if !(rung == Rung::Gop && is_cut_short && self.queue.burst_bytes() == 0) {
             self.discard(batch, gap, now);
         }
-        if is_picture && !batch.is_keyframe() && self.chain != Chain::New {
+        if is_cut_short && self.chain != Chain::New {
             self.chain = Chain::Broken;
         }
+    }
+
+    /// What waits of the GOP before is what this rung leaves out of it.
+    fn leave_tail(&mut self, batch: &Batch, gap: Tell<'_>, now: Duration) {
+        self.ladder.handle_loss();
+        let before = self.dropped[0];
+        self.discard(batch, gap, now);
+        let left_out = std::mem::replace(&mut self.dropped[0], before) - before;
+        self.dropped[usize::from(Rung::Gop.number())] += left_out;
+    }
+
+    /// Takes the disposable frames out of what waits, from where the picture before them is one of those that stay.
+    fn thin(&mut self) -> bool {
+        if self.chain != Chain::Full {
+            return false;
+        }
+        let Some(thinned) = self.queue.thin() else { return false };
+        self.dropped[1] += thinned.frames;
+        if !thinned.behind.is_empty() {
+            thinned.behind.iter().for_each(|part| self.holes.skip_disposable(part));
+            self.chain = Chain::Base;
+        }
+        true
     }
 
     /// Leaves out all media that was not begun, but the sound of the last moment before `batch`.
     fn discard(&mut self, batch: &Batch, gap: Tell<'_>, now: Duration) {
         let newest_us = batch.edge_us();
-        let begun = self.sent_of_first > 0;
         // What is missing behind the queue is not told of before what is kept of it.
         let later = std::mem::take(&mut self.holes);
-        for (index, item) in std::mem::take(&mut self.queue).into_iter().enumerate() {
-            self.forget(&item);
+        let unbegun = self.queue.split_unbegun();
+        for part in self.queue.cut_begun() {
+            self.lose(&part);
+        }
+        for item in unbegun {
             match item {
-                Item::Control(_) => self.keep(item),
-                Item::Gap(..) if begun && index == 0 => self.keep(item),
+                Item::Control(_) => self.queue.push(item),
                 Item::Gap(_, gap) => self.holes.merge(&gap),
-                Item::Burst(bytes, batch) | Item::Media(bytes, batch) if begun && index == 0 => {
-                    self.keep_begun(&bytes, &batch);
-                }
-                Item::Burst(_, batch) | Item::Media(_, batch) => {
-                    self.keep_sound(&batch, newest_us, gap, now);
-                }
+                Item::Burst(_, batch) | Item::Media(_, batch) => self.keep_sound(&batch, newest_us, gap, now),
             }
         }
         self.holes.append(later);
-    }
-
-    /// Of the first item, up to the end of the fragment that is being sent.
-    fn keep_begun(&mut self, bytes: &Bytes, batch: &Rc<Batch>) {
-        let mut end = 0;
-        let mut kept = Vec::new();
-        for part in batch.parts() {
-            if end < self.sent_of_first {
-                end += self.part_bytes(part);
-                kept.push(part.clone());
-            } else {
-                self.lose(part);
-            }
-        }
-        // The socket took all up to the end of a fragment: nothing of this item is left to send.
-        if end == self.sent_of_first {
-            self.sent_of_first = 0;
-            return;
-        }
-        let kept = if kept.len() == batch.parts().len() { batch.clone() } else { Rc::new(batch.of(kept)) };
-        self.keep(Item::Media(bytes.slice(..end.min(bytes.len())), kept));
     }
 
     fn keep_sound(&mut self, batch: &Rc<Batch>, newest_us: i64, gap: Tell<'_>, now: Duration) {
@@ -382,7 +340,7 @@ impl Outbox {
         }
         if let Some(sound) = sound {
             self.tell_gaps(&sound, gap, now);
-            self.keep(Item::Media(self.bytes_of(&sound), sound));
+            self.queue.push(Item::Media(self.queue.bytes_of(&sound), sound));
         }
     }
 
@@ -395,45 +353,9 @@ impl Outbox {
         }
     }
 
-    fn bytes_of(&self, batch: &Batch) -> Bytes {
-        match self.framing {
-            Framing::WebSocket => batch.messages().clone(),
-            Framing::Http => batch.payloads().clone(),
-        }
-    }
-
-    fn part_bytes(&self, part: &Framed) -> usize {
-        match self.framing {
-            Framing::WebSocket => part.len_bytes(),
-            Framing::Http => part.payload().len(),
-        }
-    }
-
     fn push(&mut self, item: Item, now: Duration) {
         self.waiting_since.get_or_insert(now);
-        self.keep(item);
-    }
-
-    fn keep(&mut self, item: Item) {
-        self.count(&item, |sum, bytes| sum + bytes);
-        self.queue.push_back(item);
-    }
-
-    fn forget(&mut self, item: &Item) {
-        self.count(item, |sum, bytes| sum - bytes);
-    }
-
-    fn count(&mut self, item: &Item, add: impl Fn(usize, usize) -> usize) {
-        match item {
-            Item::Control(bytes) | Item::Gap(bytes, _) => self.control_bytes = add(self.control_bytes, bytes.len()),
-            Item::Burst(bytes, _) => self.burst_bytes = add(self.burst_bytes, bytes.len()),
-            Item::Media(bytes, batch) => {
-                let keys = batch.pictures().filter(|part| part.role == Role::Key);
-                let key_bytes = keys.map(|part| self.part_bytes(part)).sum();
-                self.key_bytes = add(self.key_bytes, key_bytes);
-                self.media_bytes = add(self.media_bytes, bytes.len());
-            }
-        }
+        self.queue.push(item);
     }
 }
 
