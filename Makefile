@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 E2E := tests/e2e
 
-.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-operations test-rust test-api test-player test-e2e bench fuzz clean
+.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-operations test-rust test-api test-player test-e2e release bench fuzz clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,12 @@ check: player-deps e2e-deps ## formatting, lints, documentation, types, licences
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
 	cd player && npm run --silent types && npm run --silent lint
 	node tests/licences.mjs
+
+# The paths of the machine are left out, so that the same sources make the same program.
+release: player ## target/release/weir with its pages, and what is in it (weir.cdx.json)
+	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=weir --remap-path-prefix=$(HOME)=home" $(CARGO) build --release --locked
+	node .ci/embedded.mjs target/release/weir player/dist
+	node .ci/sbom.mjs > target/release/weir.cdx.json
 
 bench: ## cost and latency beside the kernel's floor; LIVELOAD=/path/of/the/measuring/tool
 	$(CARGO) build --release
