@@ -51,7 +51,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "media::frame",
         ],
     ),
-    ("pages", &[]),
+    ("pages", &["session::route", "session::admission", "store", "id", "net"]),
     ("tenancy", &["store", "stream"]),
     ("store/", &["store", "auth", "clock", "config", "id"]),
     ("cluster/", &["cluster", "store", "auth", "clock", "config", "id"]),

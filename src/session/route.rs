@@ -73,17 +73,17 @@ async fn live(request: HttpRequest, payload: web::Payload, name: web::Path<Strin
         return HttpResponse::InternalServerError().finish();
     };
     let client = Client::of(&request, &viewing.trusted);
+    let own = viewing.own_origin(&client);
     let (id, wanted) = match name.strip_suffix(".mp4") {
         Some(id) => (id, Wanted::Body),
         None if request.headers().contains_key(header::UPGRADE) => (name.as_str(), Wanted::Socket),
         None => (name.as_str(), Wanted::Facts),
     };
-    let origin = origin(&request);
+    let origin = origin(&request).or_else(|| is_same_origin(&request).then(|| own.clone()));
     let mut cors = None;
     let answer = async {
         let id = PlaybackId::parse(id).map_err(|_| Denied::NoSuchStream)?;
         let door = viewing.admission.door(&id).await?;
-        let own = own_origin(&viewing, &client);
         door.check_origin(origin.as_deref(), &own)?;
         cors = origin.clone();
         if door.play.tenant.disabled_us.is_some() {
@@ -122,7 +122,7 @@ async fn preflight(request: HttpRequest, name: web::Path<String>) -> HttpRespons
     let (Some(viewing), Some(origin)) = (viewing, origin(&request)) else {
         return HttpResponse::BadRequest().finish();
     };
-    let own = own_origin(&viewing, &Client::of(&request, &viewing.trusted));
+    let own = viewing.own_origin(&Client::of(&request, &viewing.trusted));
     let allowed = async {
         let id = PlaybackId::parse(name.strip_suffix(".mp4").unwrap_or(&name)).map_err(|_| Denied::NoSuchStream)?;
         viewing.admission.door(&id).await?.check_origin(Some(&origin), &own)
@@ -139,8 +139,11 @@ async fn preflight(request: HttpRequest, name: web::Path<String>) -> HttpRespons
     }
 }
 
-fn own_origin(viewing: &Viewing, client: &Client) -> String {
-    viewing.public_url.clone().unwrap_or_else(|| client.origin())
+impl Viewing {
+    /// Weir's own origin, as this client reaches it.
+    pub fn own_origin(&self, client: &Client) -> String {
+        self.public_url.clone().unwrap_or_else(|| client.origin())
+    }
 }
 
 /// One admitted request.
@@ -170,6 +173,7 @@ impl Visit<'_> {
     fn facts(self) -> HttpResponse {
         #[derive(Serialize)]
         struct Facts<'a> {
+            name: &'a str,
             state: &'static str,
             policy: &'static str,
             codecs: Vec<String>,
@@ -177,9 +181,10 @@ impl Visit<'_> {
         }
         let stream = &self.door.play.stream;
         let live = self.worker.registry.get(&stream.id).map(|handle| handle.live());
-        let origin = own_origin(&self.viewing, self.client);
+        let origin = self.viewing.own_origin(self.client);
         let ws_url = format!("{}/live/{}", origin.replacen("http", "ws", 1), stream.playback_id);
         HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(Facts {
+            name: &stream.name,
             state: live.as_ref().map_or(Phase::Waiting, |l| l.phase).as_str(),
             policy: stream.settings.policy.name(),
             codecs: live.map(|l| l.tracks.into_iter().map(|t| t.codec).collect()).unwrap_or_default(),
@@ -285,7 +290,7 @@ fn begin(
 ) {
     let viewer = Rc::new(RefCell::new(Viewer::new(ticket, socket, worker.clone())));
     let fan = worker.join(&stream, settings, viewer.clone());
-    Session::start_for(viewer, fan, worker, renewal, early);
+    Session::start_for(viewer, fan, worker, renewal, early, stream);
 }
 
 /// What a viewer's new token is checked against.
@@ -350,6 +355,11 @@ fn token(request: &HttpRequest) -> Option<String> {
 
 fn origin(request: &HttpRequest) -> Option<String> {
     request.headers().get(header::ORIGIN)?.to_str().ok().map(str::to_owned)
+}
+
+/// A page's `fetch` of its own server names no origin; browsers let no page write this header.
+fn is_same_origin(request: &HttpRequest) -> bool {
+    request.headers().get("sec-fetch-site").is_some_and(|site| site == "same-origin")
 }
 
 fn problem(denied: Denied) -> Problem {
