@@ -168,10 +168,12 @@ impl Node {
         let health = web::Data::from(self.parts.health.clone());
         let parts = self.parts.clone();
         let outbox_bytes = config.limits.outbox_bytes;
+        let node: Arc<str> = config.node.id.clone().into();
         let door = door(config, self.parts.trusted.clone(), config.limits.address_connections, &self.parts);
         let options = Options { name: "http", workers, tls, connections_max: CONNECTIONS_MAX, door };
         let server = server::serve(listener, options, move || {
-            let worker = Worker::new(parts.registry.clone(), parts.clock.clone(), parts.metrics.clone(), outbox_bytes);
+            let (registry, clock, metrics) = (parts.registry.clone(), parts.clock.clone(), parts.metrics.clone());
+            let worker = Worker::new(registry, clock, metrics, outbox_bytes, node.clone());
             WebApp::new()
                 .app_data(viewing.clone())
                 .app_data(worker)

@@ -8,6 +8,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -28,7 +29,10 @@ pub struct Metrics {
     pub outbox_bytes: Gauge,
     pub fanout_seconds: Histogram,
     pub join_seconds: Histogram,
-    pub viewer_latency_seconds: Histogram,
+    viewer_latency_seconds: Histogram,
+    viewer_first_frame_seconds: Histogram,
+    viewer_played_seconds: Counter<f64, AtomicU64>,
+    viewer_stalled_seconds: Counter<f64, AtomicU64>,
     frames_dropped: Family<Label, Counter>,
     rung_changes: Family<Label, Counter>,
     viewers_on_rung: Family<Label, Gauge>,
@@ -88,6 +92,24 @@ impl Metrics {
                 "From a frame's arrival until a player showed it, as players tell",
                 Histogram::new(exponential_buckets(0.02, 1.6, 14)),
             ),
+            viewer_first_frame_seconds: register(
+                registry_ref,
+                "viewer_first_frame_seconds",
+                "From a player's start until its first picture, as players tell",
+                Histogram::new(exponential_buckets(0.05, 1.6, 14)),
+            ),
+            viewer_played_seconds: register(
+                registry_ref,
+                "viewer_played_seconds",
+                "Time in which pictures went on, as players tell",
+                Counter::default(),
+            ),
+            viewer_stalled_seconds: register(
+                registry_ref,
+                "viewer_stalled_seconds",
+                "Time in which pictures stood still and should not have, as players tell",
+                Counter::default(),
+            ),
             frames_dropped: register(
                 registry_ref,
                 "frames_dropped",
@@ -119,6 +141,19 @@ impl Metrics {
 
     pub fn frames_dropped(&self, reason: &'static str, frames: u64) {
         self.frames_dropped.get_or_create(&[("reason", reason)]).inc_by(frames);
+    }
+
+    /// What a player told of itself since it told last, in ms.
+    pub fn player_told(&self, latency: Option<f64>, first_frame: Option<f64>, played: f64, stalled: f64) {
+        for (ms, histogram) in
+            [(latency, &self.viewer_latency_seconds), (first_frame, &self.viewer_first_frame_seconds)]
+        {
+            if let Some(ms) = ms {
+                histogram.observe(ms / 1e3);
+            }
+        }
+        self.viewer_played_seconds.inc_by(played / 1e3);
+        self.viewer_stalled_seconds.inc_by(stalled / 1e3);
     }
 
     /// A viewer left one rung of the drop ladder for another; on the first one nobody is counted.

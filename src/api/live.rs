@@ -1,6 +1,7 @@
 //! How a stream runs, as its tenant sees it.
 
 use super::show::time;
+use crate::stream::qoe::Summary;
 use crate::stream::status::Live;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -45,6 +46,36 @@ pub(super) struct Audio {
     sample_rate: Option<u32>,
     channels: Option<u8>,
     bitrate: u64,
+}
+
+/// How the stream looks to those who watch it by this node, as their players told in the last five to ten minutes.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Qoe)]
+pub(super) struct QoeView {
+    /// What players told: each one every ten seconds, and when it ends.
+    reports: u64,
+    /// From a frame's arrival at the server to the screen.
+    latency_ms_p50: Option<u64>,
+    latency_ms_p95: Option<u64>,
+    /// From a player's start to its first picture.
+    first_frame_ms_p50: Option<u64>,
+    first_frame_ms_p95: Option<u64>,
+    /// Share of the time in which the picture stood still, 0 to 1.
+    stall_ratio: Option<f64>,
+}
+
+impl QoeView {
+    pub(super) fn of(told: &Summary) -> Option<Self> {
+        let whole = |ms: f64| ms.round() as u64;
+        (told.reports > 0).then(|| Self {
+            reports: told.reports,
+            latency_ms_p50: told.latency_ms.map(|p| whole(p.p50)),
+            latency_ms_p95: told.latency_ms.map(|p| whole(p.p95)),
+            first_frame_ms_p50: told.first_frame_ms.map(|p| whole(p.p50)),
+            first_frame_ms_p95: told.first_frame_ms.map(|p| whole(p.p95)),
+            stall_ratio: told.stall_ratio.map(|ratio| (ratio * 1e4).round() / 1e4),
+        })
+    }
 }
 
 /// What viewers would feel, and what the publisher can do about it.

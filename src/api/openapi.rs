@@ -39,6 +39,7 @@ use utoipa::OpenApi;
     live::Video,
     live::Audio,
     live::Warning,
+    live::QoeView,
     show::IngestLinks,
     show::PlayLinks,
     webhooks::WebhookView,

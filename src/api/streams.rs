@@ -1,6 +1,6 @@
 use super::caller::Caller;
 use super::input::{Body, Check, Query, check, check_labels, check_name, check_origin, if_match, page, said};
-use super::live::LiveView;
+use super::live::{LiveView, QoeView};
 use super::show::{IngestLinks, Linker, List, PlayLinks, json, position, revised, time};
 use super::{Error, State};
 use crate::auth::key;
@@ -30,6 +30,8 @@ pub(super) struct StreamView {
     play: PlayLinks,
     #[serde(flatten)]
     live: LiveView,
+    /// Null where no player has told anything in the last minutes.
+    qoe: Option<QoeView>,
 }
 
 /// What its tenant chose.
@@ -70,7 +72,9 @@ impl From<&Stream> for SettingsView {
 }
 
 fn view(state: &State, links: &Linker<'_>, stream: &Stream, key: Option<&str>) -> StreamView {
-    let running = state.registry.get(&stream.id).map(|handle| handle.live());
+    let handle = state.registry.get(&stream.id);
+    let running = handle.as_ref().map(|handle| handle.live());
+    let told = handle.map(|handle| handle.qoe(state.clock.monotonic()));
     StreamView {
         id: stream.id.clone(),
         tenant: stream.tenant.clone(),
@@ -81,6 +85,7 @@ fn view(state: &State, links: &Linker<'_>, stream: &Stream, key: Option<&str>) -
         ingest: links.ingest(key),
         play: links.play(&stream.playback_id),
         live: running.map_or_else(LiveView::waiting, |live| LiveView::of(&live, &state.node)),
+        qoe: told.and_then(|summary| QoeView::of(&summary)),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The actor of one viewer: reads its socket, answers its messages, ends with it.
 
+use crate::id::StreamId;
 use crate::session::admission::Denied;
 use crate::session::fan::Fan;
 use crate::session::inbound::{Inbound, Message};
 use crate::session::protocol::{self, ServerMessage, ViewerMessage};
 use crate::session::reads::Reads;
 use crate::session::route::Renewal;
+use crate::session::stats::Told;
 use crate::session::viewer::{Dialect, Viewer};
 use crate::session::worker::Worker;
 use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, StreamHandler, WrapFuture as _};
@@ -20,6 +22,8 @@ pub struct Session {
     worker: Rc<Worker>,
     inbound: Inbound,
     renewal: Option<Rc<Renewal>>,
+    stream: StreamId,
+    told: Told,
 }
 
 impl Session {
@@ -30,10 +34,12 @@ impl Session {
         worker: Rc<Worker>,
         renewal: Option<Renewal>,
         early: web::Payload,
+        stream: StreamId,
     ) {
         Self::create(|ctx| {
             ctx.add_stream(Reads::new(viewer.clone(), early));
-            Self { viewer, fan, worker, inbound: Inbound::default(), renewal: renewal.map(Rc::new) }
+            let (inbound, told) = (Inbound::default(), Told::default());
+            Self { viewer, fan, worker, inbound, renewal: renewal.map(Rc::new), stream, told }
         });
     }
 
@@ -67,11 +73,8 @@ impl Session {
             }
             ViewerMessage::Token { token } => self.renew(token, ctx),
             ViewerMessage::Stats(stats) => {
-                // A player's word is taken for what can be true.
-                let latency_ms = stats.get("latency_ms").and_then(serde_json::Value::as_f64);
-                if let Some(ms) = latency_ms.filter(|ms| (0.0..600_000.0).contains(ms)) {
-                    self.worker.metrics.viewer_latency_seconds.observe(ms / 1e3);
-                }
+                let report = self.told.handle(&stats);
+                self.worker.report(&self.stream, &report);
             }
             ViewerMessage::Unknown => {}
         }

@@ -86,7 +86,7 @@ impl Bench {
         let clock = Arc::new(Manual::at(1_000_000_000));
         let metrics = Arc::new(Metrics::new());
         let registry = Registry::new(vec![arbiter.handle()], clock.clone(), metrics.clone());
-        let worker = Worker::new(registry, clock, metrics, 256 * 1024);
+        let worker = Worker::new(registry, clock, metrics, 256 * 1024, "node-1".into());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self { fan: Fan::new(BOUNDS, worker.clone()), worker, listener, sessions: 0, _arbiter: arbiter }
     }

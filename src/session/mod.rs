@@ -6,6 +6,7 @@ pub mod ladder;
 pub mod outbox;
 pub mod protocol;
 mod queue;
+pub mod stats;
 
 #[cfg(feature = "node")]
 pub mod actor;

@@ -2,6 +2,7 @@
 
 use crate::media::fragment::{Gap, Track};
 use crate::media::frame::Kind;
+use crate::session::stats::ViewerStats;
 use crate::stream::packet::{Epoched, Phase};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,6 +29,8 @@ pub enum ServerMessage<'a> {
         state: &'a str,
         server_time_us: i64,
         target_ms: u32,
+        /// The node that the viewer is connected to.
+        node: &'a str,
     },
     Init {
         epoch: String,
@@ -140,7 +143,7 @@ pub enum ViewerMessage {
     Token {
         token: String,
     },
-    Stats(serde_json::Map<String, serde_json::Value>),
+    Stats(ViewerStats),
     /// Of a newer player; ignored.
     #[serde(other)]
     Unknown,
@@ -173,10 +176,11 @@ mod tests {
             state: "live",
             server_time_us: 5,
             target_ms: 150,
+            node: "node-1",
         };
         assert_eq!(
             hello.to_json(),
-            r#"{"type":"hello","session":"ses_1","stream":"play_1","state":"live","server_time_us":5,"target_ms":150}"#
+            r#"{"type":"hello","session":"ses_1","stream":"play_1","state":"live","server_time_us":5,"target_ms":150,"node":"node-1"}"#
         );
         assert_eq!(ServerMessage::Live { edge_us: 7 }.to_json(), r#"{"type":"live","edge_us":7}"#);
         assert_eq!(
@@ -194,7 +198,9 @@ mod tests {
     fn viewers_messages_are_parsed() {
         assert_eq!(parse(br#"{"type":"time","t0_us":12}"#).unwrap(), ViewerMessage::Time { t0_us: 12 });
         assert_eq!(parse(br#"{"type":"token","token":"abc"}"#).unwrap(), ViewerMessage::Token { token: "abc".into() });
-        assert!(matches!(parse(br#"{"type":"stats","latency_ms":80}"#).unwrap(), ViewerMessage::Stats(_)));
+        let stats = br#"{"type":"stats","latency_ms":80,"first_frame_ms":null,"of_a_newer_player":[]}"#;
+        let wanted = ViewerStats { latency_ms: Some(80.0), ..ViewerStats::default() };
+        assert_eq!(parse(stats).unwrap(), ViewerMessage::Stats(wanted));
         assert_eq!(parse(br#"{"type":"of_a_newer_player","x":1}"#).unwrap(), ViewerMessage::Unknown);
         for bad in ["", "null", "[]", "{}", r#"{"type":7}"#, r#"{"type":"time"}"#, "{\"type\":\"time\",\"t0_us\":1.5}"]
         {

@@ -144,6 +144,7 @@ impl Viewer {
             state: phase.as_str(),
             server_time_us: self.worker.unix_us(),
             target_ms: self.ticket.target_ms,
+            node: &self.worker.node,
         };
         self.is_started = true;
         self.owes_live = true;

@@ -5,6 +5,7 @@ use crate::id::StreamId;
 use crate::session::fan::Fan;
 use crate::session::hub::Hub;
 use crate::session::viewer::Viewer;
+use crate::stream::qoe::Report;
 use crate::stream::registry::Registry;
 use crate::stream::state::Settings;
 use crate::telemetry::Metrics;
@@ -18,13 +19,21 @@ pub struct Worker {
     pub registry: Arc<Registry>,
     pub metrics: Arc<Metrics>,
     pub outbox_bytes: usize,
+    /// This node's name.
+    pub node: Arc<str>,
     clock: Arc<dyn Clock>,
     hubs: RefCell<HashMap<StreamId, Rc<RefCell<Fan>>>>,
 }
 
 impl Worker {
-    pub fn new(registry: Arc<Registry>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, outbox_bytes: usize) -> Rc<Self> {
-        Rc::new(Self { registry, metrics, outbox_bytes, clock, hubs: RefCell::default() })
+    pub fn new(
+        registry: Arc<Registry>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        outbox_bytes: usize,
+        node: Arc<str>,
+    ) -> Rc<Self> {
+        Rc::new(Self { registry, metrics, outbox_bytes, node, clock, hubs: RefCell::default() })
     }
 
     pub fn now(&self) -> Duration {
@@ -51,6 +60,14 @@ impl Worker {
         });
         fan.borrow_mut().join(viewer);
         fan
+    }
+
+    /// What a viewer's player told of itself.
+    pub fn report(&self, stream: &StreamId, report: &Report) {
+        self.metrics.player_told(report.latency_ms, report.first_frame_ms, report.played_ms, report.stalled_ms);
+        if let Some(handle) = self.registry.get(stream) {
+            handle.report(report, self.now());
+        }
     }
 
     /// A hub without viewers goes.

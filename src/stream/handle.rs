@@ -4,11 +4,13 @@ use crate::id::{KeyId, SessionId, StreamId};
 use crate::media::frame::Item;
 use crate::stream::packet::Packet;
 use crate::stream::publisher::{EndReason, Publish, PublisherId, Refusal};
+use crate::stream::qoe::{Report, Summary};
 use crate::stream::state::Settings;
 use crate::stream::status::{Live, Status};
 use crate::stream::subscriber::{Subscriber, SubscriberId, Viewer};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Called once with the answer to a command; dropped uncalled where the stream is gone.
 pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
@@ -72,6 +74,16 @@ impl Handle {
 
     pub fn live(&self) -> Live {
         self.status.get()
+    }
+
+    /// What a viewer's player told of itself.
+    pub fn report(&self, report: &Report, now: Duration) {
+        self.status.report(report, now);
+    }
+
+    /// What the players of this node's viewers told in the last minutes.
+    pub fn qoe(&self, now: Duration) -> Summary {
+        self.status.qoe(now)
     }
 
     pub fn is_closed(&self) -> bool {

@@ -5,6 +5,7 @@ pub mod handle;
 pub mod meter;
 pub mod packet;
 pub mod publisher;
+pub mod qoe;
 pub mod state;
 pub mod status;
 pub mod subscriber;

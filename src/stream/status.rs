@@ -4,7 +4,9 @@ use crate::media::fragment::Track;
 use crate::media::fragmenter::Facts;
 use crate::media::frame::Kind;
 use crate::stream::packet::Phase;
+use crate::stream::qoe::{Qoe, Report, Summary};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// A stream as it was a moment ago.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,13 +28,16 @@ impl Live {
     }
 }
 
-/// Written by the stream, read by everybody.
+/// Written by the stream and by its viewers' sessions, read by everybody.
 #[derive(Debug)]
-pub struct Status(Mutex<Live>);
+pub struct Status {
+    live: Mutex<Live>,
+    qoe: Mutex<Qoe>,
+}
 
 impl Status {
     pub fn new(since_us: i64) -> Self {
-        Self(Mutex::new(Live {
+        let live = Mutex::new(Live {
             phase: Phase::Waiting,
             since_us,
             viewers: 0,
@@ -40,14 +45,23 @@ impl Status {
             video_bps: 0,
             audio_bps: 0,
             facts: Facts::default(),
-        }))
+        });
+        Self { live, qoe: Mutex::default() }
     }
 
     pub fn get(&self) -> Live {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn set(&self, live: Live) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = live;
+        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = live;
+    }
+
+    pub fn report(&self, report: &Report, now: Duration) {
+        self.qoe.lock().unwrap_or_else(PoisonError::into_inner).record(report, now);
+    }
+
+    pub fn qoe(&self, now: Duration) -> Summary {
+        self.qoe.lock().unwrap_or_else(PoisonError::into_inner).summary(now)
     }
 }
