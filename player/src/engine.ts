@@ -12,6 +12,9 @@ import type { StreamState, Track, TrackKind } from './protocol';
 import { type Range, TICK_MS } from './sync';
 
 const HICCUP_MS = 250; // shorter interruptions are not told as buffering
+// Safari stutters at speeds near 1.
+const SAFARI = /^(?!.*(chrom|android)).*safari/i.test(globalThis.navigator?.userAgent);
+const COARSE_FROM = 1.06;
 const BLOCKED_MS = 200; // a timer this late: the page was busy, and saw nothing meanwhile
 
 export type EngineState =
@@ -85,7 +88,6 @@ export class Engine {
   #awakeAtMs = 0;
   #progressedAtMs = Number.NEGATIVE_INFINITY;
   #paused = false;
-  #away = false;
 
   constructor(options: EngineOptions) {
     this.#options = { ...options };
@@ -111,7 +113,7 @@ export class Engine {
       this.#fail({
         code: 'no_media_source',
         fatal: true,
-        message: 'this browser has no Media Source Extensions',
+        message: 'this browser has no MediaSource',
       });
       return;
     }
@@ -206,7 +208,8 @@ export class Engine {
         this.#seek(event.to, event.reason);
         break;
       case 'rate':
-        this.#video.playbackRate = event.rate;
+        this.#video.playbackRate =
+          SAFARI && event.rate !== 1 ? (event.rate > COARSE_FROM ? 1.25 : 1) : event.rate;
         return;
       case 'report':
         this.#report = event.report;
@@ -318,8 +321,7 @@ export class Engine {
       return;
     }
     if (level === 'here' && !this.#core && this.#phase !== 'failed') this.#open();
-    this.#away = level === 'away';
-    if (!this.#paused) this.#core?.send({ type: this.#away ? 'pause' : 'resume' });
+    if (!this.#paused) this.#core?.send({ type: level === 'away' ? 'pause' : 'resume' });
   }
 
   readonly #handleTurn = (): void => {
@@ -364,7 +366,6 @@ export class Engine {
     this.#attention?.close();
     this.#endCore();
     this.#paused = false;
-    this.#away = false;
   }
 
   #endCore(): void {

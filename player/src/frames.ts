@@ -49,8 +49,8 @@ export class FrameWatch {
 
   #ask(): void {
     if (!('requestVideoFrameCallback' in HTMLVideoElement.prototype)) return;
-    this.#handle = this.#video.requestVideoFrameCallback((_, { mediaTime, presentedFrames }) => {
-      const atMs = epochMs();
+    this.#handle = this.#video.requestVideoFrameCallback((_, { mediaTime, presentedFrames, presentationTime }) => {
+      const atMs = Math.min(epochMs(), performance.timeOrigin + presentationTime); // the page may be late
       const since = presentedFrames - (this.#newest?.presented ?? 0);
       const frames = this.#newest && since > 0 ? since : 1; // the count starts anew with each source
       this.#newest = { atMs, presented: presentedFrames };

@@ -29,16 +29,22 @@ declare global {
   var ManagedMediaSource: { new (): ManagedMediaSource; isTypeSupported(mime: string): boolean } | undefined;
 }
 
-function mediaSourceClass(): { new (): MediaSource; isTypeSupported(mime: string): boolean } | undefined {
-  return globalThis.MediaSource ?? globalThis.ManagedMediaSource;
+interface SourceClass {
+  new (): MediaSource;
+  isTypeSupported(mime: string): boolean;
+}
+
+/** There is one where `hasMediaSource` says so. */
+function sourceClass(): SourceClass {
+  return globalThis.MediaSource ?? (globalThis.ManagedMediaSource as SourceClass);
 }
 
 export function hasMediaSource(): boolean {
-  return mediaSourceClass() !== undefined;
+  return sourceClass() !== undefined;
 }
 
 export function canPlay(track: Track): boolean {
-  return mediaSourceClass()?.isTypeSupported(track.mime) ?? false;
+  return sourceClass().isTypeSupported(track.mime);
 }
 
 /** True where the worker can make the source itself, so that a busy page does not hold the picture up. */
@@ -54,10 +60,8 @@ export class MediaSink {
   #closed = false;
 
   constructor(tracks: readonly Track[], events: SinkEvents) {
-    const Source = mediaSourceClass();
-    if (!Source) throw new Error('this browser has no MediaSource');
     this.#events = events;
-    this.#source = new Source();
+    this.#source = new (sourceClass())();
     const owner = { source: this.#source, onQuota: events.onQuota, onError: this.#handleError };
     for (const track of tracks) this.#buffers.set(track.kind, new TrackBuffer(owner, track));
     this.#source.addEventListener('sourceopen', this.#handleOpen, { once: true });

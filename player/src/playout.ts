@@ -111,7 +111,7 @@ export class Playout {
     this.#offered = all;
     const wanted = all.filter((track) => this.wants[track.kind]);
     const tracks = wanted.filter(canPlay);
-    const unsupported = wanted.filter((track) => !canPlay(track));
+    const unsupported = wanted.filter((track) => !tracks.includes(track));
     const before = this.#tracks;
     this.#tracks = tracks;
     this.#defaults = new Map(

@@ -153,16 +153,9 @@ function parseTrack(of: Fields): Track {
     timescale,
     init: decodeBase64(of),
   };
-  const optional = [
-    ['width', 'width'],
-    ['height', 'height'],
-    ['fps', 'fps'],
-    ['sampleRate', 'sample_rate'],
-    ['channels', 'channels'],
-  ] as const;
-  for (const [field, name] of optional) {
+  for (const name of ['width', 'height', 'fps', 'sample_rate', 'channels'] as const) {
     const value = of.optionalNumber(name);
-    if (value !== undefined) track[field] = value;
+    if (value !== undefined) track[name === 'sample_rate' ? 'sampleRate' : name] = value;
   }
   return track;
 }

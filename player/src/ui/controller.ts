@@ -12,7 +12,11 @@ import { MediaController } from 'media-chrome/dist/media-controller.js';
 /** Its media is the <weir-player> whose shadow root it stands in, not the <video> inside. */
 class WeirController extends MediaController {
   override mediaSetCallback(media: HTMLMediaElement): void {
-    super.mediaSetCallback(hostOf(media));
+    const host = hostOf(media);
+    const isFocusable = host.hasAttribute('tabindex');
+    super.mediaSetCallback(host);
+    // It takes its media out of the tab order, and with a host all that is inside.
+    if (!isFocusable) host.removeAttribute('tabindex');
   }
 
   override mediaUnsetCallback(media: HTMLMediaElement): void {

@@ -14,12 +14,14 @@ const CSS = `
   .media { position: relative; width: 100%; height: 100%; }
   media-control-bar { background: linear-gradient(transparent, rgb(0 0 0 / 72%)); padding: 20px 4px 2px; width: 100%;
     box-sizing: border-box; }
+  .layer { line-height: 1.4; }
   .space { flex: 1; }
   media-volume-range { width: 84px; }
   button { font: inherit; color: inherit; cursor: pointer; border: 0; background: none; min-height: 44px; }
   button:focus-visible { outline: 2px solid #7cc4ff; outline-offset: -2px; border-radius: 6px; }
   svg { width: 24px; height: 24px; fill: currentColor; display: block; }
   .icon { display: grid; place-items: center; width: 44px; padding: 0; }
+  .icon { color: #fff; }
   .icon:hover { background: rgb(255 255 255 / 14%); }
   .icon[aria-pressed="true"] { color: #7cc4ff; }
   .unmute { display: inline-flex; align-items: center; gap: 8px; padding: 4px 18px 4px 12px; border-radius: 999px;
@@ -49,7 +51,9 @@ const CSS = `
   .stats canvas { width: 100%; height: 44px; display: block; margin-top: 6px; }
   .stats p { margin: 2px 0 0; color: #a8b3bf; }
   @container (max-width: 420px) { media-volume-range, media-pip-button { display: none; } }
-  @container (max-height: 240px) { .message .detail { display: none; } }
+  @container (max-height: 240px) { .message .detail { display: none; } .message { padding: 4px 12px 8px; gap: 2px; font-size: 13px; }
+    .stats { font-size: 11px; line-height: 1.25; width: calc(100% - 20px); } .stats canvas { height: 30px; }
+    .stats dl { display: grid; grid-template-columns: 1fr 1fr; column-gap: 20px; } }
 `;
 
 export function template(): string {

@@ -1,0 +1,26 @@
+// React: `npm install weir-player react react-dom`, then bundle this file.
+import { useState } from 'react';
+import { createRoot } from 'react-dom/client';
+import { WeirPlayer } from 'weir-player/react';
+
+function App({ src, token }) {
+  const [state, setState] = useState('idle');
+  return (
+    <main>
+      <h1>Live</h1>
+      <WeirPlayer
+        src={src}
+        token={token}
+        autoPlay
+        muted
+        controls
+        style={{ width: '100%', aspectRatio: '16 / 9' }}
+        onStateChange={({ state }) => setState(state)}
+      />
+      <p role="status">{state}</p>
+    </main>
+  );
+}
+
+const root = document.getElementById('root');
+createRoot(root).render(<App src={root.dataset.src} token={root.dataset.token} />);
