@@ -12,7 +12,7 @@ help: ## this list
 demo: player ## build, then live video at a link (embedded database, nothing to install)
 	$(CARGO) run -- demo
 
-player: player-deps ## the viewers' page, built into player/dist
+player: player-deps ## the player and its pages, built into player/dist; fails where it grew too large
 	cd player && npm run --silent build
 
 player-deps: player/node_modules/.package-lock.json
@@ -48,6 +48,10 @@ test-player: player-deps
 test-e2e: player e2e-deps
 	$(CARGO) build
 	WEIR_BIN=$(CURDIR)/target/debug/weir node $(E2E)/run.mjs
+	WEIR_BIN=$(CURDIR)/target/debug/weir node $(E2E)/player.mjs
+
+test-faults: player e2e-deps ## the player against every fault in the media, four minutes
+	node $(E2E)/faults.mjs
 
 check: player-deps e2e-deps ## formatting, lints, documentation, types, licences
 	$(CARGO) fmt --check

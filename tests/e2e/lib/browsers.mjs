@@ -54,7 +54,11 @@ async function launchChromium() {
       const page = await context.newPage();
       await page.setViewportSize({ width, height });
       await page.addInitScript({ content: probeSource() });
-      return wrap(page, (path) => page.screenshot({ path }));
+      return wrap(page, {
+        screenshot: (path) => page.screenshot({ path }),
+        scheme: (colorScheme) => page.emulateMedia({ colorScheme }),
+        resize: (size) => page.setViewportSize(size),
+      });
     },
     async close() {
       await context.close();
@@ -82,13 +86,18 @@ async function launchFirefox() {
       const page = await browser.newPage();
       await page.setViewport({ width, height });
       await page.evaluateOnNewDocument(probeSource());
-      return wrap(page, (path) => page.screenshot({ path }));
+      return wrap(page, {
+        screenshot: (path) => page.screenshot({ path }),
+        // BiDi has no such setting here; the browser follows its own.
+        scheme: async () => undefined,
+        resize: (size) => page.setViewport(size),
+      });
     },
     close: () => browser.close(),
   };
 }
 
-function wrap(page, screenshot) {
+function wrap(page, more) {
   const lines = [];
   page.on('console', (message) => lines.push(`${message.type()}: ${message.text()}`));
   page.on('pageerror', (error) => lines.push(`pageerror: ${error.stack}`));
@@ -96,7 +105,7 @@ function wrap(page, screenshot) {
     console: lines,
     goto: (url) => page.goto(url, { waitUntil: 'domcontentloaded' }),
     evaluate: (code, argument) => page.evaluate(code, argument),
-    screenshot,
+    ...more,
     press: (key) => page.keyboard.press(key),
     close: () => page.close(),
   };

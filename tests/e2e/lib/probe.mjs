@@ -22,7 +22,7 @@ function probe(bits, cells) {
   const context = canvas.getContext('2d', { willReadFrequently: true });
 
   function readNumber(video) {
-    const size = Math.floor(video.videoWidth / cells / 2) * 2;
+    const size = Math.floor((video.videoWidth ?? video.width) / cells / 2) * 2;
     if (size < 16) return null;
     canvas.width = size * cells;
     canvas.height = size;
@@ -42,7 +42,7 @@ function probe(bits, cells) {
 
   function watch(video) {
     const onFrame = (now, metadata) => {
-      const t = performance.timeOrigin + performance.now();
+      const t = performance.timeOrigin + Math.min(performance.now(), metadata.presentationTime);
       const stats = window.weir?.stats;
       log.frames.push({
         t,
@@ -60,9 +60,24 @@ function probe(bits, cells) {
     video.requestVideoFrameCallback(onFrame);
   }
 
+  /** The same for a canvas, looked at before each picture of the screen. */
+  log.watchCanvas = (shown) => {
+    let before = -1;
+    const look = () => {
+      const frame = shown.width > 0 ? readNumber(shown) : null;
+      const t = performance.timeOrigin + performance.now();
+      const stats = window.weir?.stats;
+      if (frame !== before) log.frames.push({ t, frame, latency_ms: stats?.latencyMs ?? null, rate: 1, presented: 0 });
+      before = frame;
+      requestAnimationFrame(look);
+    };
+    look();
+  };
+
   /** Pages of the server's show themselves as `window.weir`; a plain page has its own <video>. */
   const follow = () => {
-    const player = window.weir;
+    const player = window.weir ?? document.querySelector('weir-player') ?? undefined;
+    if (player?.state) window.weir ??= player;
     const video = player ? player.shadowRoot?.querySelector('video') : document.querySelector('video');
     if (!video || (player && !player.player)) return setTimeout(follow, 10);
     watch(video);

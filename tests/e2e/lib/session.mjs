@@ -16,7 +16,7 @@ export async function openPage(browser, url, size) {
 /** Everything seen so far. */
 export function look(page) {
   return page.evaluate(() => ({
-    log: window.weirProbe ?? { frames: [], violations: [], errors: ['no probe'], states: [] },
+    log: window.weirProbe ? { ...window.weirProbe, watchCanvas: undefined } : { frames: [], violations: [], errors: ['no probe'], states: [] },
     stats: window.weir?.stats,
     state: window.weir?.state,
     text: [

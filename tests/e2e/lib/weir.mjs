@@ -70,31 +70,33 @@ class Weir {
     return text ? JSON.parse(text) : undefined;
   }
 
-  /** A tenant, a stream that wants tokens, and a token for it. */
-  async createStream(name) {
-    const tenant = await this.api('POST', '/tenants', { name: `tenant of ${name}` }, [200, 201]);
-    const stream = await this.api('POST', '/streams', { tenant: tenant.id, name, policy: 'signed' }, [201]);
-    const made = await this.api(
-      'POST',
-      `/streams/${stream.id}/tokens`,
-      { sub: 'e2e', ttl_s: 600 },
-      [200, 201],
-    );
+  /** A stream that wants tokens, of a new tenant if none is named, and a token for it. */
+  async createStream(name, tenant) {
+    const newTenant = async () => (await this.api('POST', '/tenants', { name: `tenant of ${name}` }, [200, 201])).id;
+    const body = { tenant: tenant ?? (await newTenant()), name, policy: 'signed' };
+    const stream = await this.api('POST', '/streams', body, [201]);
+    const token = await this.token(stream, 600);
     const key = stream.stream_key?.key;
     for (const [field, value] of Object.entries({
       playback_id: stream.playback_id,
       key,
-      token: made.token,
+      token,
     })) {
-      if (typeof value !== 'string') throw new Error(`no ${field} in ${JSON.stringify({ stream, made })}`);
+      if (typeof value !== 'string') throw new Error(`no ${field} in ${JSON.stringify(stream)}`);
     }
     return {
       id: stream.id,
+      tenant: body.tenant,
       playbackId: stream.playback_id,
-      token: made.token,
+      token,
       rtmpUrl: `rtmp://127.0.0.1:${this.rtmp}/live/${key}`,
-      pageUrl: `${this.base}/watch/${stream.playback_id}#token=${made.token}`,
+      pageUrl: `${this.base}/watch/${stream.playback_id}#token=${token}`,
     };
+  }
+
+  async token(stream, ttl_s) {
+    const path = `/streams/${stream.id}/tokens`;
+    return (await this.api('POST', path, { sub: 'e2e', ttl_s }, [200, 201])).token;
   }
 
   /** What the player asks when it was refused: `{ status, body }`. */
