@@ -1,7 +1,7 @@
 // The player's promises, one scenario each: `run` gets the world and says what it expects; it returns figures.
 
 import { readFile } from 'node:fs/promises';
-import { judge } from './lib/judge.mjs';
+import { judge, median } from './lib/judge.mjs';
 import { startSite } from './lib/pages.mjs';
 import { Child, freePorts, sleep, until } from './lib/processes.mjs';
 import { chunkFacts } from './lib/proxy.mjs';
@@ -107,6 +107,58 @@ async function bundle(name) {
   return outputFiles[0].text;
 }
 
+/** In the page: notes when the picture's lower half turns white and when a tone begins, ms. */
+function hearAndSee(renderer) {
+  const noted = { flashes: [], beeps: [] };
+  window.noted = noted;
+  const video = window.weir.shadowRoot.querySelector('video');
+  const now = () => performance.now();
+  const listen = (context, node) => {
+    const analyser = new AnalyserNode(context, { fftSize: 256 });
+    node.connect(analyser);
+    const samples = new Float32Array(256);
+    let quietSince = 0;
+    setInterval(() => {
+      analyser.getFloatTimeDomainData(samples);
+      const isLoud = samples.some((sample) => Math.abs(sample) > 0.05);
+      if (isLoud && now() - quietSince > 300) noted.beeps.push(now());
+      if (isLoud) quietSince = now();
+    }, 4);
+  };
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = 1;
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  let wasWhite = true;
+  const look = (picture, width, height, at) => {
+    context.drawImage(picture, width / 2, height * 0.75, 1, 1, 0, 0, 1, 1);
+    const isWhite = context.getImageData(0, 0, 1, 1).data[1] > 128;
+    if (isWhite && !wasWhite) noted.flashes.push(at);
+    wasWhite = isWhite;
+  };
+  const { connect } = AudioNode.prototype;
+  if (renderer) {
+    window.weir.setAttribute('renderer', renderer);
+    window.weir.onframe = (frame) => look(frame, frame.displayWidth, frame.displayHeight, now());
+    AudioNode.prototype.connect = function (target, ...more) {
+      if (target instanceof AudioDestinationNode) listen(this.context, this);
+      return connect.call(this, target, ...more);
+    };
+  } else {
+    const audio = new AudioContext();
+    const source = audio.createMediaElementSource(video);
+    source.connect(audio.destination);
+    listen(audio, source);
+    const watch = (_, { presentationTime }) => {
+      look(video, video.videoWidth, video.videoHeight, presentationTime);
+      video.requestVideoFrameCallback(watch);
+    };
+    video.requestVideoFrameCallback(watch);
+  }
+  window.weir.muted = false;
+  void window.weir.play();
+}
+
+const BEEP = { size: '640x360', fps: 30, gop: 1, beep: 'yes' };
 const embed = (world, query = '') =>
   `${world.proxy.base}/embed/${world.stream.playbackId}${query}#token=${world.stream.token}`;
 
@@ -645,6 +697,31 @@ export const scenarios = {
         await backend.end();
         await site.close();
       }
+    },
+  },
+
+  // P18, with both renderers; Firefox plays no audio graph on machines without a sound device
+  sync: {
+    only: 'chromium',
+    async run({ open, weir, proxy, expect }) {
+      const stream = await weir.createStream('sync');
+      const publisher = publish(stream.rtmpUrl, { ...BEEP, sentFrames: new Map() });
+      const apart = {};
+      for (const renderer of ['', 'canvas']) {
+        const page = await open(`${proxy.base}/embed/${stream.playbackId}?autoplay=0#token=${stream.token}`);
+        await page.evaluate(hearAndSee, renderer);
+        await awaitState(page, 'playing', 15_000);
+        await sleep(6000);
+        const { flashes, beeps, muted } = await page.evaluate(() => ({ ...window.noted, muted: window.weir.muted }));
+        const off = flashes.map((at) => beeps.map((beep) => beep - at).sort((a, b) => Math.abs(a) - Math.abs(b))[0]);
+        const name = renderer || 'video';
+        apart[name] = Math.round(median(off));
+        expect.that(!muted && off.length >= 3, `${name}: muted ${muted}, ${off.length} flashes, ${beeps.length} beeps`);
+        expect.that(Math.abs(apart[name]) < 80, `${name}: beep ${apart[name]} ms after the flash`);
+        await page.close();
+      }
+      await publisher.end('SIGTERM');
+      return apart;
     },
   },
 

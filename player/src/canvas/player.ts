@@ -11,6 +11,7 @@ import { Picture } from './picture';
 import { Sound } from './sound';
 
 const SOUND_TARGET_MS = 100;
+const SOUND_STARTS_MS = 1500; // an audio device that takes longer is one that may not
 const STATS_EVERY_MS = 10_000;
 const FREEZE_MS = 500; // without a new frame: buffering
 const FPS_WINDOW_MS = 2000;
@@ -377,7 +378,7 @@ export class CanvasPlayer {
     sound.flush();
     if (muted || sound.isRunning) return;
     void sound.resume();
-    setTimeout(() => sound === this.#sound && !sound.isRunning && this.#mute(), 300);
+    setTimeout(() => sound === this.#sound && !sound.isRunning && this.#mute(), SOUND_STARTS_MS);
   }
 
   #sendStats(): void {

@@ -11,13 +11,14 @@ export const CLIP_DEFAULTS = {
   audio: 'yes',
   bitrate: '1200k',
   first: 0, // number of the first frame
+  beep: 'no', // a tone and a white lower half, both in the first tenth of each second
   realtime: 'no',
   showinfo: 'no', // one line per frame on standard error, as it goes to the encoder
 };
 
 /** Input, filters and encoder; the caller adds the output. */
 export function clipInput(options = {}) {
-  const { size, fps, duration, gop, bframes, audio, bitrate, first, realtime, showinfo } = {
+  const { size, fps, duration, gop, bframes, audio, bitrate, first, beep, realtime, showinfo } = {
     ...CLIP_DEFAULTS,
     ...options,
   };
@@ -25,14 +26,20 @@ export function clipInput(options = {}) {
   const limit = Number(duration) > 0 ? ['-t', String(duration)] : [];
   const pace = realtime === 'yes' ? ['-re'] : [];
   const source = (graph) => [...pace, ...limit, '-f', 'lavfi', '-i', graph];
-  const filters = [...cellFilters(width, Number(first)), 'format=yuv420p'];
+  const half = 'drawbox=x=0:y=ih/2:w=iw:h=ih/2:t=fill';
+  const flash = beep === 'yes' ? [`${half}:color=black`, `${half}:color=white:enable='lt(mod(t,1),0.1)'`] : [];
+  const tone =
+    beep === 'yes'
+      ? "aevalsrc='0.5*sin(6283*t)*lt(mod(t,1),0.1)':s=48000"
+      : 'sine=frequency=330:beep_factor=3:sample_rate=48000';
+  const filters = [...cellFilters(width, Number(first)), ...flash, 'format=yuv420p'];
   if (showinfo === 'yes') filters.push('showinfo=checksum=0');
   const frames = Math.round(Number(gop) * Number(fps));
   const x264 = Number(bframes) > 0 ? ['-bf', String(bframes)] : ['-tune', 'zerolatency', '-bf', '0'];
   return [
     ...['-hide_banner', '-nostdin', '-loglevel', showinfo === 'yes' ? 'info' : 'warning'],
     ...source(`testsrc2=size=${size}:rate=${fps}`),
-    ...(audio === 'yes' ? source('sine=frequency=330:beep_factor=3:sample_rate=48000') : []),
+    ...(audio === 'yes' ? source(tone) : []),
     ...['-vf', filters.join(',')],
     ...['-c:v', 'libx264', '-preset', 'ultrafast', '-profile:v', Number(bframes) > 0 ? 'main' : 'baseline'],
     ...['-g', String(frames), '-keyint_min', String(frames), '-sc_threshold', '0'],
