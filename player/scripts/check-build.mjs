@@ -1,4 +1,5 @@
-// What a page has to fetch, gzipped, beside what is allowed (kB of 1024 bytes); fails where it is more.
+// What was built, checked: what a page has to fetch, gzipped, beside what is allowed (kB of 1024 bytes), and that every
+// module can be imported on a server.
 import { readFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 
@@ -31,5 +32,8 @@ for (const [title, name, limitKb] of LIMITS) {
   console.log(
     `${fits ? 'ok  ' : 'FAIL'} ${title}: ${bytes} bytes gzipped in ${files.size} files, at most ${limitKb} kB`,
   );
+}
+for (const name of ['engine', 'element', 'weir-player', 'canvas']) {
+  await import(new URL(`${name}.js`, dist).href);
 }
 process.exitCode = good ? 0 : 1;
