@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 E2E := tests/e2e
 
-.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-operations test-rust test-api test-player test-e2e release bench fuzz clean
+.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-operations test-rust test-api test-player test-e2e test-faults release bench fuzz clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -1,6 +1,8 @@
 // The player's promises, one scenario each: `run` gets the world and says what it expects; it returns figures.
 
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { clipInput, clipOutput } from './lib/clip.mjs';
 import { judge, median } from './lib/judge.mjs';
 import { startSite } from './lib/pages.mjs';
 import { Child, freePorts, sleep, until } from './lib/processes.mjs';
@@ -285,6 +287,29 @@ export const scenarios = {
       expect.that(back.length === 0, `numbers went back: ${back}`);
       expect.that(stats.sockets === 1 && stats.rebuilds === 0, `${stats.sockets} sockets, ${stats.rebuilds} rebuilds`);
       return { first_picture_ms: away };
+    },
+  },
+
+  // P8: the sound stops for two seconds
+  silence: {
+    async run({ open, weir, proxy, expect, browser }) {
+      const file = join(weir.folder, `silence-${browser.name}.flv`);
+      const options = { size: '640x360', fps: 30, gop: 1, duration: 8, mute: '3-5' };
+      const made = await new Child('ffmpeg', 'ffmpeg', [...clipInput(options), ...clipOutput(file)]).done;
+      expect.that(made.code === 0, `ffmpeg ended with ${made.code}`);
+      const stream = await weir.createStream('silence');
+      const page = await open(`${proxy.base}/watch/${stream.playbackId}#token=${stream.token}`);
+      const publisher = new Child('publish', process.env.WEIR_BIN, ['publish', stream.rtmpUrl, file], {
+        env: { PATH: process.env.PATH },
+      });
+      const last = await awaitFrame(page, 6.5 * 30, 20_000);
+      expect.that(last, 'no picture of the second half');
+      const { stats, log } = await look(page);
+      const figures = judge(log.frames.filter(({ frame }) => frame > 60));
+      expect.that(figures.freeze_ms < 700, `frozen ${figures.freeze_ms} ms, at ${figures.freeze_at}`);
+      expect.that(stats.rebuilds === 0 && stats.sockets === 1, `${stats.rebuilds} rebuilds`);
+      await publisher.end('SIGTERM');
+      return { freeze_ms: figures.freeze_ms, stalls: stats.stalls };
     },
   },
 
@@ -610,10 +635,20 @@ export const scenarios = {
       const policy = async (id) =>
         (await fetch(`${weir.base}/embed/${id}`)).headers.get('content-security-policy').split('frame-ancestors ')[1];
       expect.that((await policy(world.stream.playbackId)) === '*', 'frames are not allowed anywhere');
-      const oembed = await fetch(
-        `${weir.base}/oembed?url=${encodeURIComponent(`${weir.base}/watch/${world.stream.playbackId}`)}`,
-      );
-      expect.that(oembed.status === 401, `oembed of a stream with tokens: ${oembed.status}`);
+      const oembed = (id) => fetch(`${weir.base}/oembed?url=${encodeURIComponent(`${weir.base}/watch/${id}`)}`);
+      const refused = await oembed(world.stream.playbackId);
+      expect.that(refused.status === 401, `oembed of a stream with tokens: ${refused.status}`);
+      const settings = { tenant: world.stream.tenant, name: 'a "public" one', policy: 'public' };
+      const allowed_origins = ['https://site.example'];
+      const shown = await weir.api('POST', '/streams', { ...settings, allowed_origins }, [201]);
+      const sources = await policy(shown.playback_id);
+      expect.that(sources === "'self' https://site.example", `frames allowed in ${sources}`);
+      const answer = await (await oembed(shown.playback_id)).json();
+      expect.that(answer.title === settings.name && answer.type === 'video', JSON.stringify(answer));
+      expect.that(answer.html.includes(`/embed/${shown.playback_id}`), answer.html);
+      expect.that(answer.html.includes('a &quot;public&quot; one'), answer.html);
+      const unknown = await fetch(`${weir.base}/embed/no-such-stream`);
+      expect.that(unknown.status === 404, `a frame of no stream: ${unknown.status}`);
     },
   },
 

@@ -12,13 +12,14 @@ export const CLIP_DEFAULTS = {
   bitrate: '1200k',
   first: 0, // number of the first frame
   beep: 'no', // a tone and a white lower half, both in the first tenth of each second
+  mute: '', // "3-5": no sound is sent in these seconds; for files, as ffmpeg's picture waits for sound
   realtime: 'no',
   showinfo: 'no', // one line per frame on standard error, as it goes to the encoder
 };
 
 /** Input, filters and encoder; the caller adds the output. */
 export function clipInput(options = {}) {
-  const { size, fps, duration, gop, bframes, audio, bitrate, first, beep, realtime, showinfo } = {
+  const { size, fps, duration, gop, bframes, audio, bitrate, first, beep, mute, realtime, showinfo } = {
     ...CLIP_DEFAULTS,
     ...options,
   };
@@ -32,6 +33,8 @@ export function clipInput(options = {}) {
     beep === 'yes'
       ? "aevalsrc='0.5*sin(6283*t)*lt(mod(t,1),0.1)':s=48000"
       : 'sine=frequency=330:beep_factor=3:sample_rate=48000';
+  const [from, to] = mute.split('-');
+  const silence = mute ? ['-af', `aselect='not(between(t,${from},${to}))'`] : [];
   const filters = [...cellFilters(width, Number(first)), ...flash, 'format=yuv420p'];
   if (showinfo === 'yes') filters.push('showinfo=checksum=0');
   const frames = Math.round(Number(gop) * Number(fps));
@@ -44,7 +47,7 @@ export function clipInput(options = {}) {
     ...['-c:v', 'libx264', '-preset', 'ultrafast', '-profile:v', Number(bframes) > 0 ? 'main' : 'baseline'],
     ...['-g', String(frames), '-keyint_min', String(frames), '-sc_threshold', '0'],
     ...['-b:v', bitrate, '-maxrate', bitrate, '-bufsize', bitrate, ...x264],
-    ...(audio === 'yes' ? ['-c:a', 'aac', '-b:a', '96k', '-ac', '2'] : []),
+    ...(audio === 'yes' ? [...silence, '-c:a', 'aac', '-b:a', '96k', '-ac', '2'] : []),
   ];
 }
 
