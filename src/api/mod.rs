@@ -29,7 +29,7 @@ use crate::auth::rate::Rates;
 use crate::auth::secret::{Hash, Secrets};
 use crate::auth::tries::Tries;
 use crate::clock::Clock;
-use crate::cluster::{Bus, Message};
+use crate::cluster::{Bus, Message, Nodes};
 use crate::config::Config;
 use crate::hooks::Feed;
 use crate::net::client::Trusted;
@@ -64,6 +64,7 @@ pub struct State {
     feed: Arc<Feed>,
     health: Arc<Health>,
     on_stream_key: OnStreamKey,
+    nodes: Arc<Nodes>,
     node: String,
     started_us: i64,
     links: Links,
@@ -87,14 +88,15 @@ pub struct Parts {
     pub health: Arc<Health>,
     /// Called with each new stream key's hash.
     pub on_stream_key: OnStreamKey,
+    pub nodes: Arc<Nodes>,
 }
 
 impl State {
     pub fn new(parts: Parts, config: &Config) -> Self {
-        let Parts { store, bus, registry, secrets, clock, random, trusted, feed, health, on_stream_key } = parts;
+        let Parts { store, bus, registry, secrets, clock, random, trusted, feed, health, on_stream_key, nodes } = parts;
         Self {
             admin_key: config.admin_key.as_ref().map(|key| secrets.hash(key.reveal())),
-            node: config.node.id.clone(),
+            node: nodes.myself.node.clone(),
             links: Links::new(config.public_url.clone(), config.rtmp.listen.port()),
             body_bytes_max: config.limits.api_body_bytes,
             rates: Mutex::new(Rates::new(config.limits.api_rate)),
@@ -103,6 +105,7 @@ impl State {
             feed,
             health,
             on_stream_key,
+            nodes,
             store,
             bus,
             registry,
