@@ -24,6 +24,7 @@
 //! media/    2. messages become frames, frames become fragments; knows nothing of the rest
 //! stream/   3. fragments are framed once and given to subscribers: state, backlog, subscriber; actor, registry [S]
 //! session/  4. hub, fan, viewer, actor, route [S] around outbox, ladder, batch and protocol: what a viewer is sent
+//! relay/    a stream that another node owns: followed once per node, fed into a local stream; client, server [S]
 //! store/    tenants, streams, keys, fences: one trait over PostgreSQL, SQLite [S] and memory, one contract suite
 //! cluster/  who owns a stream: claim, lease (pure), coordinator; which nodes there are, what they tell and ask each
 //!           other; a version in memory, and redis, peers [S]
@@ -67,6 +68,8 @@ pub mod media;
 pub mod stream;
 
 pub mod session;
+
+pub mod relay;
 
 pub mod auth;
 pub mod clock;

@@ -20,6 +20,7 @@ pub type Label = [(&'static str, &'static str); 1];
 pub struct Metrics {
     registry: Registry,
     pub viewers: Gauge,
+    pub relays: Gauge,
     pub streams_live: Gauge,
     pub publishers: Gauge,
     pub ingest_bytes: Counter,
@@ -54,6 +55,7 @@ impl Metrics {
         let registry_ref = &mut registry;
         Self {
             viewers: register(registry_ref, "viewers", "Viewers connected to this node", Gauge::default()),
+            relays: register(registry_ref, "relays", "Nodes that follow streams of this one", Gauge::default()),
             streams_live: register(
                 registry_ref,
                 "streams_live",

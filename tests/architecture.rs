@@ -51,6 +51,22 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "media::frame",
         ],
     ),
+    (
+        "relay/",
+        &[
+            "relay",
+            "stream",
+            "cluster",
+            "net",
+            "clock",
+            "id",
+            "telemetry",
+            "media::Error",
+            "media::fmp4",
+            "media::fragment",
+            "media::frame",
+        ],
+    ),
     ("pages", &["session::route", "session::admission", "store", "id", "net"]),
     ("tenancy", &["store", "stream"]),
     ("store/", &["store", "auth", "clock", "config", "id"]),
@@ -94,6 +110,9 @@ const SHELLS: &[&str] = &[
     "hooks/",
     "net/",
     "rtmp/server",
+    "relay/client",
+    "relay/following",
+    "relay/server",
     "stream/actor",
     "stream/registry",
     "stream/mailbox",
@@ -127,6 +146,7 @@ const CONTAINED: &[(&str, &[&str])] = &[
     ("mp4", &["cli/publish", "media/fmp4"]),
     ("mp4_atom", &["media/fmp4"]),
     ("actix_web_actors", &["session/route"]),
+    ("tokio_tungstenite", &["relay/client"]),
 ];
 
 const LINES_MAX: usize = 500;

@@ -2,6 +2,7 @@
 
 pub mod guard;
 pub(crate) mod init;
+pub mod read;
 
 use crate::media::error::{Error, limit};
 use crate::media::fragment::HEADROOM;

@@ -66,7 +66,8 @@ impl Session {
     fn answer_text(&mut self, message: ViewerMessage, ctx: &mut Context<Self>) {
         match message {
             ViewerMessage::Time { t0_us } => {
-                let answer = ServerMessage::Time { t0_us, server_time_us: self.worker.unix_us() };
+                let server_time_us = self.worker.unix_us() + self.fan.borrow().clock_ahead_us();
+                let answer = ServerMessage::Time { t0_us, server_time_us };
                 let mut viewer = self.viewer.borrow_mut();
                 viewer.say_json(&answer.to_json());
                 viewer.flush();

@@ -6,10 +6,10 @@ use crate::media::frame::Kind;
 use crate::session::batch::{Batch, Context, Course};
 use crate::session::ladder::RateMeter;
 use crate::session::protocol;
-use crate::session::viewer::{Dialect, Edges, InitFrames, Viewer};
+use crate::session::viewer::{Dialect, InitFrames, Viewer};
 use crate::session::worker::Worker;
 use crate::stream::backlog::{Backlog, Bounds};
-use crate::stream::packet::{Epoched, Framed, Packet, Phase, Snapshot};
+use crate::stream::packet::{Edges, Epoched, Framed, Packet, Phase, Snapshot};
 use crate::stream::subscriber;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -45,6 +45,8 @@ pub struct Fan {
     phase: Phase,
     /// The stream has answered: what is known here is its present.
     is_known: bool,
+    /// How far the clock of the stream's owner is ahead of this node's.
+    clock_ahead_us: i64,
     init: Option<Rc<InitFrames>>,
     has_video: bool,
     backlog: Backlog,
@@ -66,6 +68,7 @@ impl Fan {
             worker,
             phase: Phase::Waiting,
             is_known: false,
+            clock_ahead_us: 0,
             init: None,
             has_video: false,
             backlog: Backlog::new(bounds),
@@ -87,7 +90,7 @@ impl Fan {
         if self.is_known {
             self.flush();
             let burst = self.burst();
-            viewer.borrow_mut().start(self.phase, self.init.as_ref(), burst.as_ref());
+            viewer.borrow_mut().start(self.phase, self.clock_ahead_us, self.init.as_ref(), burst.as_ref());
         }
         self.viewers.push(viewer);
     }
@@ -114,6 +117,7 @@ impl Fan {
                 self.flush();
                 self.set_phase(phase);
             }
+            Packet::Clock { ahead_us } => self.clock_ahead_us = ahead_us,
             Packet::Kick { session, code, reason } => {
                 self.each(|viewer, retry_ms| {
                     if viewer.ticket.session == session {
@@ -179,6 +183,10 @@ impl Fan {
         self.is_known
     }
 
+    pub fn clock_ahead_us(&self) -> i64 {
+        self.clock_ahead_us
+    }
+
     pub fn take_changes(&mut self) -> Changes {
         std::mem::take(&mut self.changes)
     }
@@ -222,6 +230,7 @@ impl Fan {
     fn handle_snapshot(&mut self, snapshot: Snapshot) {
         self.flush();
         self.is_known = true;
+        self.clock_ahead_us = snapshot.clock_ahead_us;
         self.set_phase(snapshot.phase);
         match &snapshot.init {
             Some(init) if self.init.as_ref().is_none_or(|old| old.epoch != init.epoch) => self.set_init(init),
@@ -231,7 +240,7 @@ impl Fan {
         self.catch_up(&snapshot.backlog);
         let burst = self.burst();
         for viewer in self.viewers.iter().filter(|v| !v.borrow().is_started()) {
-            viewer.borrow_mut().start(self.phase, self.init.as_ref(), burst.as_ref());
+            viewer.borrow_mut().start(self.phase, self.clock_ahead_us, self.init.as_ref(), burst.as_ref());
         }
     }
 

@@ -176,7 +176,7 @@ fn audio(start_ms: i64) -> Arc<Framed> {
 }
 
 fn snapshot(init: Option<Arc<Epoched>>, backlog: Vec<Arc<Framed>>) -> Packet {
-    Packet::Snapshot(Snapshot { phase: Phase::Live, init, backlog })
+    Packet::Snapshot(Snapshot { phase: Phase::Live, init, backlog, clock_ahead_us: 0, fence: 0 })
 }
 
 fn fragments(framed: impl IntoIterator<Item = Arc<Framed>>) -> impl Iterator<Item = Packet> {

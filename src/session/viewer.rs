@@ -2,7 +2,6 @@
 
 use crate::cluster::seats::Seat;
 use crate::id::SessionId;
-use crate::media::frame::Kind;
 use crate::net::socket::Socket;
 use crate::session::admission::Admitted;
 use crate::session::batch::Batch;
@@ -137,12 +136,20 @@ impl Viewer {
     }
 
     /// The first messages: greeting, and where there is something to see, init and burst.
-    pub fn start(&mut self, phase: Phase, init: Option<&Rc<InitFrames>>, burst: Option<&Rc<Batch>>) {
+    ///
+    /// `clock_ahead_us` is how far the clock of the stream's owner is ahead of this node's.
+    pub fn start(
+        &mut self,
+        phase: Phase,
+        clock_ahead_us: i64,
+        init: Option<&Rc<InitFrames>>,
+        burst: Option<&Rc<Batch>>,
+    ) {
         let hello = ServerMessage::Hello {
             session: self.ticket.session.as_str(),
             stream: &self.ticket.stream,
             state: phase.as_str(),
-            server_time_us: self.worker.unix_us(),
+            server_time_us: self.worker.unix_us() + clock_ahead_us,
             target_ms: self.ticket.target_ms,
             node: &self.worker.node,
         };
@@ -460,21 +467,5 @@ impl Drop for Viewer {
     fn drop(&mut self) {
         self.worker.metrics.rung_left(self.counted_rung.label());
         self.socket.shut();
-    }
-}
-
-/// The last moment of each track that a hub's viewers were given, media time.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Edges {
-    pub video_us: Option<i64>,
-    pub audio_us: Option<i64>,
-}
-
-impl Edges {
-    pub fn of(&mut self, kind: Kind) -> &mut Option<i64> {
-        match kind {
-            Kind::Video => &mut self.video_us,
-            Kind::Audio => &mut self.audio_us,
-        }
     }
 }

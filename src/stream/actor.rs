@@ -1,16 +1,17 @@
-//! The actor around [`State`]: mailbox, timer, subscribers.
+//! The actor around [`State`]: mailbox, timer, audience, and whom it follows.
 
-use crate::clock::Clock;
-use crate::id::StreamId;
-use crate::stream::handle::Command;
+mod birth;
+
+use crate::stream::audience::Audience;
+use crate::stream::handle::{Command, Handle};
+use crate::stream::mailbox::ActorMailbox;
 use crate::stream::packet::Packet;
 use crate::stream::publisher::{EndReason, Refusal};
-use crate::stream::state::{Settings, State};
-use crate::stream::status::Status;
-use crate::stream::subscriber::Subscribers;
+use crate::stream::state::State;
 use crate::stream::tally::Tally;
-use crate::telemetry::Metrics;
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use crate::stream::upstream::Source;
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+pub use birth::Birth;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,21 +21,11 @@ const MAILBOX: usize = 256;
 /// An empty stream stops after this many ticks, so that a viewer who reloads finds it again.
 const TICKS_EMPTY_MAX: u32 = 50;
 
-/// What a stream's actor is made with.
-pub struct Birth {
-    pub id: StreamId,
-    pub settings: Settings,
-    pub clock: Arc<dyn Clock>,
-    pub metrics: Arc<Metrics>,
-    pub status: Arc<Status>,
-    /// Called once, when the stream begins to stop.
-    pub on_stop: Box<dyn FnOnce() + Send>,
-}
-
 pub struct Stream {
     birth: Birth,
     state: State,
-    subscribers: Subscribers,
+    audience: Audience,
+    source: Source,
     ticks_empty: u32,
     tally: Tally,
     /// Deregistered; what is still in the mailbox is turned away, then the actor stops.
@@ -45,12 +36,13 @@ impl Stream {
     pub fn new(birth: Birth) -> Self {
         let tally = Tally::new(birth.metrics.clone());
         let state = State::new(birth.settings, birth.clock.unix_us());
-        Self { birth, state, subscribers: Subscribers::default(), ticks_empty: 0, tally, is_closing: false }
+        let source = Source::new(birth.upstream.clone());
+        Self { birth, state, audience: Audience::default(), source, ticks_empty: 0, tally, is_closing: false }
     }
 
     fn deliver(&mut self, packets: &[Packet]) {
         let state = &self.state;
-        self.subscribers.deliver(packets, || state.snapshot());
+        self.audience.deliver(packets, || state.snapshot());
         let fragments = packets.iter().filter(|p| matches!(p, Packet::Fragment(_))).count();
         self.tally.add_fragments(fragments);
         if fragments < packets.len() {
@@ -59,8 +51,20 @@ impl Stream {
     }
 
     fn publish_status(&mut self) {
-        self.tally.update(self.state.has_publisher(), self.subscribers.times_behind());
-        self.birth.status.set(self.state.live(self.subscribers.viewers_count()));
+        self.tally.update(self.state.has_publisher(), self.audience.times_behind());
+        self.birth.status.set(self.state.live(self.audience.hubs.viewers_count()));
+    }
+
+    /// Follows the owner elsewhere while somebody watches and nobody publishes here.
+    fn choose_source(&mut self, ctx: &Context<Self>) {
+        if self.state.has_publisher() || self.is_closing {
+            return self.source.end();
+        }
+        self.audience.end_relays();
+        if !self.audience.hubs.is_empty() {
+            let (id, status) = (self.birth.id.clone(), self.birth.status.clone());
+            self.source.begin(|| Handle::new(id, Arc::new(ActorMailbox(ctx.address())), status), self.state.fence());
+        }
     }
 
     fn close(&mut self) {
@@ -70,21 +74,54 @@ impl Stream {
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
         let now_us = self.birth.clock.unix_us();
-        let mut packets = self.state.handle_tick(now_us);
-        if self.state.is_abandoned(now_us) {
-            packets.push(Packet::Close { code: 4504, reason: "nobody publishes this stream".into() });
-        }
+        let packets = self.state.handle_tick(now_us);
         self.deliver(&packets);
         if self.state.poll_rates(now_us) {
             self.publish_status();
         }
-        let is_empty = self.state.is_idle() && self.subscribers.is_empty();
-        self.ticks_empty = if is_empty { self.ticks_empty + 1 } else { 0 };
+        let is_needless = self.state.is_idle() || self.source.is_active();
+        self.ticks_empty = if is_needless && self.audience.hubs.is_empty() { self.ticks_empty + 1 } else { 0 };
         if self.is_closing {
             ctx.stop();
         } else if self.ticks_empty > TICKS_EMPTY_MAX {
             self.close();
         }
+        self.choose_source(ctx);
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now_us = self.birth.clock.unix_us();
+        let packets = match command {
+            Command::Publish(_, reply) if self.is_closing => return reply(Err(Refusal::Closing)),
+            Command::Subscribe(_) if self.is_closing => return,
+            Command::Publish(publish, reply) => return reply(self.state.handle_publish(publish, now_us)),
+            Command::Media(from, item) => self.state.handle_media(from, item, now_us).unwrap_or_else(|error| {
+                tracing::warn!(stream = %self.birth.id, %error, "the publisher's media can't be cut");
+                self.state.end_publisher(EndReason::Malformed, None, now_us).1
+            }),
+            Command::Feed(id, packet) if self.source.is(id) => self.state.handle_feed(packet, now_us),
+            Command::Feed(..) => return,
+            Command::Unpublish(from) => self.state.handle_unpublish(from, now_us),
+            Command::Subscribe(hub) => return self.audience.hubs.add(hub, self.state.snapshot()),
+            Command::Unsubscribe(id) => return self.audience.hubs.remove(id),
+            Command::Relay(relay, reply) => {
+                self.audience.add_relay(relay, self.state.snapshot());
+                return reply(self.state.has_publisher());
+            }
+            Command::Viewers { subscriber, joined, left, moved } => {
+                self.audience.hubs.change(subscriber, joined, &left, &moved);
+                return self.publish_status();
+            }
+            Command::Sessions(reply) => return reply(self.audience.hubs.viewers().cloned().collect()),
+            Command::Order(packet) => vec![packet],
+            Command::Configure(settings) => return self.state.configure(settings),
+            Command::EndPublisher(reason, key, reply) => {
+                let (was_there, packets) = self.state.end_publisher(reason, key.as_ref(), now_us);
+                reply(was_there);
+                packets
+            }
+        };
+        self.deliver(&packets);
     }
 }
 
@@ -103,48 +140,11 @@ impl Actor for Stream {
     }
 }
 
-impl Message for Command {
-    type Result = ();
-}
-
 impl Handler<Command> for Stream {
     type Result = ();
 
-    fn handle(&mut self, command: Command, _: &mut Self::Context) {
-        let now_us = self.birth.clock.unix_us();
-        match command {
-            Command::Publish(_, reply) if self.is_closing => reply(Err(Refusal::Closing)),
-            Command::Subscribe(_) if self.is_closing => {}
-            Command::Publish(publish, reply) => reply(self.state.handle_publish(publish, now_us)),
-            Command::MayReplace(key, reply) => reply(self.state.may_replace(&key, now_us)),
-            Command::Media(from, item) => match self.state.handle_media(from, item, now_us) {
-                Ok(packets) => self.deliver(&packets),
-                Err(error) => {
-                    tracing::warn!(stream = %self.birth.id, %error, "the publisher's media can't be cut");
-                    let (_, packets) = self.state.end_publisher(EndReason::Malformed, now_us);
-                    self.deliver(&packets);
-                }
-            },
-            Command::Unpublish(from) => {
-                let packets = self.state.handle_unpublish(from, now_us);
-                self.deliver(&packets);
-            }
-            Command::Subscribe(subscriber) => self.subscribers.add(subscriber, self.state.snapshot()),
-            Command::Unsubscribe(id) => self.subscribers.remove(id),
-            Command::Viewers { subscriber, joined, left, moved } => {
-                self.subscribers.change(subscriber, joined, &left, &moved);
-                self.publish_status();
-            }
-            Command::Sessions(reply) => reply(self.subscribers.viewers().cloned().collect()),
-            Command::Order(packet) => self.deliver(&[packet]),
-            Command::Configure(settings) => self.state.configure(settings),
-            Command::EndPublisher(reason, key, reply) => {
-                let is_meant = key.is_none_or(|key| self.state.publisher_key() == Some(&key));
-                let (was_there, packets) =
-                    if is_meant { self.state.end_publisher(reason, now_us) } else { (false, Vec::new()) };
-                self.deliver(&packets);
-                reply(was_there);
-            }
-        }
+    fn handle(&mut self, command: Command, ctx: &mut Self::Context) {
+        self.obey(command);
+        self.choose_source(ctx);
     }
 }

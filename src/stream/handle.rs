@@ -8,6 +8,7 @@ use crate::stream::qoe::{Report, Summary};
 use crate::stream::state::Settings;
 use crate::stream::status::{Live, Status};
 use crate::stream::subscriber::{Subscriber, SubscriberId, Viewer};
+use crate::stream::upstream::FeedId;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +19,14 @@ pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
 /// What a stream is asked to do.
 pub enum Command {
     Publish(Publish, Reply<Result<(), Refusal>>),
-    /// Whether a publisher with this key may take the place of the one there is, if there is one.
-    MayReplace(KeyId, Reply<Result<(), Refusal>>),
     Media(PublisherId, Item),
+    /// Of the owner that is followed.
+    Feed(FeedId, Packet),
     Unpublish(PublisherId),
     Subscribe(Box<dyn Subscriber>),
     Unsubscribe(SubscriberId),
+    /// Another node follows; the answer tells whether there is a publisher here to follow. It ends with the publisher.
+    Relay(Box<dyn Subscriber>, Reply<bool>),
     Viewers {
         subscriber: SubscriberId,
         joined: Vec<Viewer>,

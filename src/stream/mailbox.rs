@@ -2,9 +2,13 @@
 
 use crate::stream::actor::Stream;
 use crate::stream::handle::{Command, Mailbox, SendError};
-use actix::Addr;
 use actix::dev::SendError as Unsent;
+use actix::{Addr, Message};
 use std::pin::Pin;
+
+impl Message for Command {
+    type Result = ();
+}
 
 pub(super) struct ActorMailbox(pub(super) Addr<Stream>);
 

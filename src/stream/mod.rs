@@ -1,5 +1,6 @@
 //! Fragments are framed once and given to subscribers; one actor per stream owns all of it.
 
+pub mod audience;
 pub mod backlog;
 pub mod handle;
 pub mod lateness;
@@ -10,6 +11,7 @@ pub mod qoe;
 pub mod state;
 pub mod status;
 pub mod subscriber;
+pub mod upstream;
 pub mod ws_frame;
 
 #[cfg(feature = "node")]

@@ -131,6 +131,26 @@ pub struct Edge {
     pub end_us: i64,
 }
 
+/// Where each track ends that was given out, media time.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Edges {
+    pub video_us: Option<i64>,
+    pub audio_us: Option<i64>,
+}
+
+impl Edges {
+    pub fn of(&mut self, kind: Kind) -> &mut Option<i64> {
+        match kind {
+            Kind::Video => &mut self.video_us,
+            Kind::Audio => &mut self.audio_us,
+        }
+    }
+
+    pub fn end_us(&self) -> Option<i64> {
+        self.video_us.max(self.audio_us)
+    }
+}
+
 /// Everything a viewer needs to start: sent to a subscriber when it comes and when it has lost its place.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -138,6 +158,10 @@ pub struct Snapshot {
     pub init: Option<Arc<Epoched>>,
     /// From the newest keyframe on; empty where a viewer has to wait for the next one.
     pub backlog: Vec<Arc<Framed>>,
+    /// How far the clock of the stream's owner is ahead of this node's.
+    pub clock_ahead_us: i64,
+    /// Of the newest publish that is known of.
+    pub fence: u64,
 }
 
 /// One thing a subscriber is told.
@@ -148,6 +172,10 @@ pub enum Packet {
     Fragment(Arc<Framed>),
     Gap(Gap),
     Phase(Phase),
+    /// How far the clock of the stream's owner is ahead of this node's, measured anew.
+    Clock {
+        ahead_us: i64,
+    },
     /// This session has to go.
     Kick {
         session: crate::id::SessionId,

@@ -7,6 +7,7 @@ use crate::stream::handle::Handle;
 use crate::stream::mailbox::ActorMailbox;
 use crate::stream::state::Settings;
 use crate::stream::status::{Live, OnPhase, Status};
+use crate::stream::upstream::Upstream;
 use crate::telemetry::Metrics;
 use actix::{Actor, ArbiterHandle};
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ pub struct Registry {
     generations: AtomicU64,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    upstream: Option<Arc<dyn Upstream>>,
     myself: Weak<Registry>,
     on_phase: OnceLock<TellPhase>,
 }
@@ -35,6 +37,16 @@ pub type TellPhase = Box<dyn Fn(&StreamId, &Live) + Send + Sync>;
 impl Registry {
     /// `arbiters` are the threads that streams live on, at least one.
     pub fn new(arbiters: Vec<ArbiterHandle>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Self::with_upstream(arbiters, clock, metrics, None)
+    }
+
+    /// One node of several: what is published elsewhere is followed.
+    pub fn with_upstream(
+        arbiters: Vec<ArbiterHandle>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        upstream: Option<Arc<dyn Upstream>>,
+    ) -> Arc<Self> {
         assert!(!arbiters.is_empty(), "streams need a thread to live on");
         Arc::new_cyclic(|myself| Self {
             streams: Mutex::default(),
@@ -42,6 +54,7 @@ impl Registry {
             generations: AtomicU64::new(0),
             clock,
             metrics,
+            upstream,
             myself: myself.clone(),
             on_phase: OnceLock::new(),
         })
@@ -73,6 +86,7 @@ impl Registry {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             status: status.clone(),
+            upstream: self.upstream.clone(),
             on_stop: self.forgetting(id.clone(), generation),
         };
         let arbiter = &self.arbiters[generation as usize % self.arbiters.len()];

@@ -1,12 +1,14 @@
 //! A stream without its actor: who publishes, what phase it is in, what goes out. Time is handed in, packets come out.
 
+mod feed;
+
 use crate::id::KeyId;
 use crate::media::fragment::Output;
 use crate::media::fragmenter::Fragmenter;
 use crate::media::frame::Item;
 use crate::stream::backlog::{Backlog, Bounds};
 use crate::stream::meter::Meter;
-use crate::stream::packet::{Epoch, Epoched, Framed, Packet, Phase, Snapshot};
+use crate::stream::packet::{Edges, Epoch, Epoched, Framed, Packet, Phase, Snapshot};
 use crate::stream::publisher::{EndReason, Publish, Publisher, PublisherId, Refusal, SecondPublisher};
 use crate::stream::status::Live;
 use std::sync::Arc;
@@ -44,7 +46,14 @@ pub struct State {
     meter: Meter,
     current: Option<Current>,
     init: Option<Arc<Epoched>>,
+    /// Above all epochs so far.
     epoch: Epoch,
+    edges: Edges,
+    /// The publisher is, or was last, on another node.
+    is_fed: bool,
+    /// Pictures of the owner are of no use before the next keyframe.
+    needs_key: bool,
+    clock_ahead_us: i64,
     phase: Phase,
     phase_since_us: i64,
 }
@@ -59,6 +68,10 @@ impl State {
             current: None,
             init: None,
             epoch: Epoch::default(),
+            edges: Edges::default(),
+            is_fed: false,
+            needs_key: false,
+            clock_ahead_us: 0,
             phase: Phase::Waiting,
             phase_since_us: now_us,
         }
@@ -78,14 +91,17 @@ impl State {
             current.publisher.end(EndReason::Replaced);
         }
         self.epoch = Epoch { fence: publish.fence, n: 0 };
-        self.fragmenter.start(publish.since_origin_us + START_MARGIN_US);
+        let start_us = publish.since_origin_us + START_MARGIN_US;
+        self.fragmenter.start(start_us.max(self.edges.end_us().unwrap_or(0)));
+        self.is_fed = false;
+        self.clock_ahead_us = 0;
         self.meter.restart(now_us);
         self.current = Some(Current { publisher: publish.publisher, key: publish.key, last_media_us: now_us });
         Ok(())
     }
 
     /// Whether one who publishes with `key` may take the place of the present publisher.
-    pub fn may_replace(&self, key: &KeyId, now_us: i64) -> Result<(), Refusal> {
+    fn may_replace(&self, key: &KeyId, now_us: i64) -> Result<(), Refusal> {
         let Some(current) = &self.current else { return Ok(()) };
         let is_silent = now_us - current.last_media_us >= REPLACE_AFTER_US;
         let takes_over = self.settings.second_publisher == SecondPublisher::Takeover;
@@ -114,9 +130,10 @@ impl State {
         }
     }
 
-    /// Ends the publisher, whoever it is; true where there was one.
-    pub fn end_publisher(&mut self, reason: EndReason, now_us: i64) -> (bool, Vec<Packet>) {
-        let Some(current) = &self.current else { return (false, Vec::new()) };
+    /// Ends the publisher, whoever it is or only where it has this key; true where there was one.
+    pub fn end_publisher(&mut self, reason: EndReason, key: Option<&KeyId>, now_us: i64) -> (bool, Vec<Packet>) {
+        let meant = self.current.as_ref().filter(|current| key.is_none_or(|key| current.key == *key));
+        let Some(current) = meant else { return (false, Vec::new()) };
         current.publisher.end(reason);
         (true, self.interrupt(now_us))
     }
@@ -145,6 +162,9 @@ impl State {
             }
             _ => {}
         }
+        if self.is_abandoned(now_us) {
+            packets.push(Packet::Close { code: 4504, reason: "nobody publishes this stream".into() });
+        }
         packets
     }
 
@@ -153,15 +173,22 @@ impl State {
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { phase: self.phase, init: self.init.clone(), backlog: self.backlog.to_vec() }
+        Snapshot {
+            phase: self.phase,
+            init: self.init.clone(),
+            backlog: self.backlog.to_vec(),
+            clock_ahead_us: self.clock_ahead_us,
+            fence: self.fence(),
+        }
     }
 
     pub fn live(&self, viewers: usize) -> Live {
-        let is_live = self.current.is_some();
+        let is_live = self.current.is_some() || (self.is_fed && self.phase == Phase::Live);
         Live {
             phase: self.phase,
             since_us: self.phase_since_us,
             viewers,
+            is_fed: self.is_fed,
             tracks: self.init.as_ref().map(|i| i.tracks.clone()).unwrap_or_default(),
             video_bps: if is_live { self.meter.video_bps } else { 0 },
             audio_bps: if is_live { self.meter.audio_bps } else { 0 },
@@ -175,8 +202,9 @@ impl State {
         self.current.is_some()
     }
 
-    pub fn publisher_key(&self) -> Option<&KeyId> {
-        self.current.as_ref().map(|c| &c.key)
+    /// Of the newest publish that is known of.
+    pub fn fence(&self) -> u64 {
+        self.epoch.fence
     }
 
     /// Nobody publishes and nobody is expected back.
@@ -185,7 +213,7 @@ impl State {
     }
 
     /// Idle for so long that viewers are not kept waiting any more.
-    pub fn is_abandoned(&self, now_us: i64) -> bool {
+    fn is_abandoned(&self, now_us: i64) -> bool {
         self.is_idle() && now_us - self.phase_since_us >= IDLE_AFTER_US
     }
 
@@ -214,6 +242,7 @@ impl State {
                 Output::Fragment(fragment) => {
                     let epoch = self.init.as_ref().map_or(self.epoch, |i| i.epoch);
                     let framed = Arc::new(Framed::new(epoch, fragment));
+                    *self.edges.of(framed.kind) = Some(framed.end_us);
                     self.meter.add(&framed);
                     self.backlog.push(framed.clone());
                     if self.phase != Phase::Live && self.current.is_some() {

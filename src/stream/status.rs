@@ -15,6 +15,8 @@ pub struct Live {
     /// Unix time since which the phase holds.
     pub since_us: i64,
     pub viewers: usize,
+    /// The publisher is on another node, which tells of the stream.
+    pub is_fed: bool,
     pub tracks: Vec<Track>,
     pub video_bps: u64,
     pub audio_bps: u64,
@@ -48,6 +50,7 @@ impl Status {
             phase: Phase::Waiting,
             since_us,
             viewers: 0,
+            is_fed: false,
             tracks: Vec::new(),
             video_bps: 0,
             audio_bps: 0,

@@ -180,3 +180,47 @@ mod init_segments {
         assert!(init::make(None, Some(&mp3::config(&[0xff, 0xfb, 0x94, 0xc4]).unwrap())).is_ok());
     }
 }
+
+#[test]
+fn a_fragment_is_read_back_as_it_was_written() {
+    let data = [7; 300];
+    for (kind, role) in [
+        (Kind::Video, Role::Key),
+        (Kind::Video, Role::Reference),
+        (Kind::Video, Role::Disposable),
+        (Kind::Audio, Role::Key),
+    ] {
+        for ingest_us in [1_700_000_000_000_000, 1_700_000_000_000_001, 1_700_000_000_999_999] {
+            let written = Chunk { ingest_us, ..chunk(kind, role, &data) };
+            let label = read::read(&write(&written)[HEADROOM..]).unwrap();
+            let read::Label { track, role, start, duration, ingest_us } = label;
+            assert_eq!((track, start, duration), (written.track, written.start, written.duration));
+            assert_eq!((role, ingest_us), (written.role, written.ingest_us));
+        }
+    }
+}
+
+#[test]
+fn a_fragment_that_was_damaged_is_refused_or_read_and_never_panics() {
+    let whole = write(&chunk(Kind::Video, Role::Key, &[1, 2, 3]));
+    let whole = &whole[HEADROOM..];
+    for end in 0..whole.len() {
+        assert!(read::read(&whole[..end]).is_err(), "cut at {end}");
+    }
+    for at in 0..whole.len() {
+        for byte in [0, 1, 0x7f, 0xff] {
+            let mut damaged = whole.to_vec();
+            damaged[at] = byte;
+            let _ = read::read(&damaged);
+        }
+    }
+    assert!(read::read(&[whole, whole].concat()).is_err());
+}
+
+#[test]
+fn boxes_of_a_later_version_are_passed_over() {
+    let whole = write(&chunk(Kind::Audio, Role::Key, &[1, 2, 3]));
+    let unknown = [&[0, 0, 0, 12][..], b"newb", &[9; 4]].concat();
+    let label = read::read(&[&unknown, &whole[HEADROOM..]].concat()).unwrap();
+    assert_eq!((label.start, label.duration), (1 << 40, 3000));
+}

@@ -1,6 +1,7 @@
 //! What each fuzz target does with its input; `tests/corpora.rs` does the same with the committed corpora.
 
 pub mod media;
+pub mod relay;
 pub mod rtmp;
 
 /// Name of a target and of its folder in `corpus/`, and what it does.
@@ -18,4 +19,5 @@ pub const TARGETS: &[Target] = &[
     ("av1", media::av1),
     ("aac", media::aac),
     ("fmp4_guard", media::fmp4_guard),
+    ("relay", relay::relay),
 ];
