@@ -228,3 +228,7 @@ impl Task {
 async fn look(relays: Arc<Relays>, stream: StreamId) -> Option<Owner> {
     timeout(LOCATE_TIMEOUT, relays.parts.ownership.locate(&stream)).await.ok()?.ok()?
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

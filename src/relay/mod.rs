@@ -17,6 +17,3 @@ mod server;
 pub use following::{Credential, Parts, Relays};
 #[cfg(feature = "node")]
 pub use server::{Serving, configure};
-
-#[cfg(all(test, feature = "node"))]
-mod tests;

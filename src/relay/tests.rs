@@ -1,13 +1,15 @@
 //! Nodes in one process, with real sockets between them: one owns the stream, others follow.
 
-use super::{Parts, Relays, Serving, configure};
 use crate::clock::{Clock, System};
 use crate::cluster::{Claim, Error, Owner, Ownership, Result};
 use crate::id::{KeyId, StreamId};
 use crate::media::flv::Parser;
 use crate::media::flv::file::{Reader, Tag};
 use crate::media::frame::{Item, Kind};
+use crate::net::client::Trusted;
+use crate::net::door::{self, Door};
 use crate::net::server::{self, Options};
+use crate::relay::{Parts, Relays, Serving, configure};
 use crate::stream::Handle;
 use crate::stream::backlog::Bounds;
 use crate::stream::handle::Command;
@@ -102,7 +104,10 @@ impl Node {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let options = Options { name: "internal", workers: 1, tls: None, connections_max: 100 };
+        let limits =
+            door::Limits { header_bytes: 4096, header_time: Duration::from_secs(5), address_connections: u32::MAX };
+        let door = Door::new(limits, Trusted::default(), metrics.clone());
+        let options = Options { name: "internal", workers: 1, tls: None, connections_max: 100, door };
         let app = move || App::new().app_data(serving.clone()).configure(configure);
         let running = server::serve(listener, options, app).unwrap();
         let http = running.handle();
@@ -259,7 +264,7 @@ async fn viewers_go_on_when_the_publisher_is_back_on_a_third_node_or_their_own()
     let handle = a.publish(1, 0).await;
     send(&handle, &items[..200]).await;
     let viewer = b.watch(1).await;
-    viewer.until("live", |got| got.video.len() > 20).await;
+    viewer.until("live", |got| got.video.len() > 5).await;
     a.http.stop(false).await;
     handle.send(Command::Unpublish(PublisherId(1))).await.unwrap();
     viewer.until("interrupted", |got| got.phases.last() == Some(&Phase::Interrupted)).await;
@@ -293,6 +298,7 @@ async fn nobody_but_a_node_may_follow_and_only_the_owner_is_followed() {
         use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
         let mut request = url(node).into_client_request().unwrap();
         request.headers_mut().insert("authorization", credential.parse().unwrap());
+        request.headers_mut().insert("sec-websocket-protocol", "weir-relay.v1".parse().unwrap());
         match tokio_tungstenite::connect_async(request).await {
             Ok(_) => 101,
             Err(tokio_tungstenite::tungstenite::Error::Http(response)) => response.status().as_u16(),

@@ -57,11 +57,14 @@ fn broken(why: &'static str) -> Error {
     Error::malformed(WHAT, why)
 }
 
+/// A box's kind and what is in it.
+type Part<'a> = (&'a [u8; 4], &'a [u8]);
+
 /// The boxes side by side in a buffer, all of it.
 struct Boxes<'a>(&'a [u8]);
 
 impl<'a> Boxes<'a> {
-    fn next(&mut self) -> Result<Option<(&'a [u8; 4], &'a [u8])>, Error> {
+    fn next(&mut self) -> Result<Option<Part<'a>>, Error> {
         if self.0.is_empty() {
             return Ok(None);
         }
