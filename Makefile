@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 E2E := tests/e2e
 
-.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-operations test-rust test-api test-player test-e2e test-faults release bench fuzz clean
+.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-operations test-rust test-api test-player test-e2e test-faults cluster faults release bench fuzz clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,15 @@ test-e2e: player e2e-deps
 
 test-faults: player e2e-deps ## the player against every fault in the media, four minutes
 	node $(E2E)/faults.mjs
+
+cluster: player ## three nodes, PostgreSQL, Redis and haproxy as processes on this machine, until Ctrl-C
+	$(CARGO) build --release
+	WEIR_BIN=$(CURDIR)/target/release/weir node $(E2E)/up.mjs
+
+faults: player e2e-deps ## the long ones: nodes killed for ten minutes, and a node killed under a page in the browser
+	$(CARGO) test --release --test it -- --ignored --nocapture --test-threads 1
+	$(CARGO) build --release
+	WEIR_BIN=$(CURDIR)/target/release/weir node $(E2E)/cluster.mjs
 
 check: player-deps e2e-deps ## formatting, lints, documentation, types, licences
 	$(CARGO) fmt --check

@@ -1,9 +1,11 @@
 //! The composition root: chooses the parts, binds the ports, runs until told to stop.
 
 mod cluster;
+mod drain;
 mod enforcer;
 mod meter;
 mod peers;
+mod relays;
 mod surplus;
 mod telling;
 mod watcher;
@@ -11,7 +13,6 @@ mod watcher;
 use crate::api::{self, Health, Phase};
 use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
-use crate::cluster::peers::Peers;
 use crate::cluster::seats::Seats;
 use crate::cluster::{Bus, Counters, LocalCounters};
 use crate::config::{Config, DatabaseUrl, write_private};
@@ -21,6 +22,7 @@ use crate::net::door::{self, Door};
 use crate::net::server::{self, Options};
 use crate::net::tls::Reloading;
 use crate::pages;
+use crate::relay::{self, Relays};
 use crate::rtmp::chunk;
 use crate::rtmp::server as rtmp;
 use crate::session::admission::Admission;
@@ -28,9 +30,8 @@ use crate::session::route::{self, Viewing};
 use crate::session::worker::Worker;
 use crate::store::{Postgres, Sqlite, Store};
 use crate::stream::backlog::Bounds;
-use crate::stream::handle::Command;
-use crate::stream::packet::Packet;
 use crate::stream::registry::Registry;
+use crate::stream::upstream::Upstream;
 use crate::telemetry::Metrics;
 use crate::tenancy;
 use actix::Arbiter;
@@ -51,8 +52,6 @@ use tokio_rustls::TlsAcceptor;
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
 /// Limits that were hit are told of this often.
 const LIMITS_EVERY: Duration = Duration::from_secs(10);
-/// Publishers have this long to take in that they are ended.
-const PUBLISHERS_END: Duration = Duration::from_secs(2);
 /// HTTP connections of one worker at once; viewers' sockets leave the HTTP server.
 const CONNECTIONS_MAX: usize = 100_000;
 
@@ -75,6 +74,7 @@ struct Parts {
     admission: Arc<Admission>,
     health: Arc<Health>,
     bus: Arc<dyn Bus>,
+    relays: Option<Arc<Relays>>,
     counters: Arc<dyn Counters>,
     seats: Arc<Seats>,
     feed: Arc<Feed>,
@@ -135,8 +135,8 @@ impl Node {
         node.tasks.extend(telling::start(config, &node.parts, events));
         let certificate = config.tls.as_ref().map(|tls| Reloading::load(&tls.cert, &tls.key)).transpose()?;
         let tls = |protocol| certificate.as_ref().map(|certificate| certificate.acceptor(protocol)).transpose();
-        node.serve_public(http, workers, tls(Some("http/1.1"))?, config)?;
-        node.serve_internal(internal, cluster.peers, config)?;
+        node.serve_public(http, workers, tls(Some("http/1.1"))?, config, &cluster)?;
+        node.serve_internal(internal, config, &cluster)?;
         node.serve_publishers(rtmp, None);
         if let Some(rtmps) = rtmps {
             node.serve_publishers(rtmps, tls(None)?);
@@ -158,6 +158,7 @@ impl Node {
         workers: usize,
         tls: Option<TlsAcceptor>,
         config: &Config,
+        cluster: &Cluster,
     ) -> anyhow::Result<()> {
         let viewing = web::Data::new(Viewing {
             admission: self.parts.admission.clone(),
@@ -165,6 +166,7 @@ impl Node {
             trusted: self.parts.trusted.clone(),
             backlog: self.parts.backlog,
             public_url: config.public_url.clone(),
+            ownership: cluster.ownership.clone(),
             is_draining: {
                 let health = self.parts.health.clone();
                 Box::new(move || health.phase() == Phase::Draining)
@@ -195,8 +197,9 @@ impl Node {
         Ok(())
     }
 
-    fn serve_internal(&mut self, listener: TcpListener, asked: Arc<Peers>, config: &Config) -> anyhow::Result<()> {
-        let (parts, publishers) = (self.parts.clone(), self.publishers.clone());
+    fn serve_internal(&mut self, listener: TcpListener, config: &Config, cluster: &Cluster) -> anyhow::Result<()> {
+        let (parts, publishers, asked) = (self.parts.clone(), self.publishers.clone(), cluster.peers.clone());
+        let serving = web::Data::new(relays::serving(&self.parts, cluster));
         // Nobody comes here but other nodes and who watches them.
         let door = door(config, Trusted::default(), u32::MAX, &self.parts);
         let options = Options { name: "internal", workers: 1, tls: None, connections_max: CONNECTIONS_MAX, door };
@@ -207,7 +210,9 @@ impl Node {
                 .app_data(web::Data::from(asked.clone()))
                 .app_data(web::Data::from(publishers.clone()))
                 .configure(api::health)
+                .app_data(serving.clone())
                 .configure(peers::configure)
+                .configure(relay::configure)
                 .route("/metrics", web::get().to(metrics))
         })?;
         self.http.push(server.handle());
@@ -230,37 +235,6 @@ impl Node {
         let asked = self.drain_asked.clone();
         async move { asked.notified().await }
     }
-
-    /// Sends everybody away and ends; viewers are told, and come back to another node or after the restart.
-    pub async fn drain(self) {
-        self.parts.health.enter(Phase::Draining);
-        self.beat.exchange().await;
-        tracing::info!(viewers = self.parts.metrics.viewers.get(), "draining");
-        let deadline = self.parts.clock.monotonic() + self.drain_timeout;
-        self.publishers.drain();
-        for stream in self.parts.registry.list() {
-            let order = Packet::Close { code: 4503, reason: "the server is shutting down".into() };
-            // Closed: nobody watches it.
-            let _ = stream.send(Command::Order(order)).await;
-        }
-        while self.parts.metrics.viewers.get() > 0 && self.parts.clock.monotonic() < deadline {
-            actix_rt::time::sleep(Duration::from_millis(50)).await;
-        }
-        self.publishers.end();
-        // Connections that don't end are cut with the process.
-        let _ = actix_rt::time::timeout(PUBLISHERS_END, self.publishers.wait_until_idle()).await;
-        self.beat.leave().await;
-        for server in &self.http {
-            server.stop(false).await;
-        }
-        for task in &self.tasks {
-            task.abort();
-        }
-        for arbiter in &self.arbiters {
-            arbiter.stop();
-        }
-        tracing::info!("stopped");
-    }
 }
 
 async fn assemble(
@@ -275,7 +249,6 @@ async fn assemble(
     let secrets = Arc::new(Secrets::derive(root.reveal())?);
     let store = open_store(&config.database.url).await?;
     let threads = arbiters.iter().map(Arbiter::handle).collect();
-    let registry = Registry::new(threads, clock.clone(), metrics.clone());
     let admission = Arc::new(Admission::new(store.clone(), secrets.clone(), clock.clone()));
     let backlog =
         Bounds { bytes: config.limits.backlog_bytes, span_us: i64::from(config.limits.backlog_s) * 1_000_000 };
@@ -284,6 +257,9 @@ async fn assemble(
     let redis = config.redis.url.as_ref();
     let myself = cluster::myself(config, internal, random());
     let cluster = Cluster::open(redis, myself, store.clone(), secrets.clone(), clock.clone(), health.clone())?;
+    let relays = relays::relays(config, &cluster, &clock);
+    let upstream = relays.clone().map(|relays| relays as Arc<dyn Upstream>);
+    let registry = Registry::with_upstream(threads, clock.clone(), metrics.clone(), upstream);
     let counters: Arc<dyn Counters> = Arc::new(LocalCounters::default());
     let seats = Arc::new(Seats::default());
     let parts = Parts {
@@ -295,6 +271,7 @@ async fn assemble(
         admission,
         health,
         bus: cluster.bus.clone(),
+        relays,
         counters,
         seats,
         feed,
@@ -311,6 +288,7 @@ fn enforcer(config: &Config, parts: &Parts, drain: Arc<Notify>) -> Enforcer {
         registry: parts.registry.clone(),
         admission: parts.admission.clone(),
         seats: parts.seats.clone(),
+        relays: parts.relays.clone(),
         backlog: parts.backlog,
         drain,
     }
@@ -318,7 +296,7 @@ fn enforcer(config: &Config, parts: &Parts, drain: Arc<Notify>) -> Enforcer {
 
 fn publishing(config: &Config, parts: &Parts, cluster: &Cluster) -> rtmp::Parts {
     let backlog = parts.backlog;
-    let admission = parts.admission.clone();
+    let (admission, bus) = (parts.admission.clone(), parts.bus.clone());
     rtmp::Parts {
         node: cluster.nodes.myself.node.clone(),
         store: parts.store.clone(),
@@ -338,7 +316,12 @@ fn publishing(config: &Config, parts: &Parts, cluster: &Cluster) -> rtmp::Parts 
         settings: Box::new(move |stored| tenancy::settings(stored, backlog)),
         on_publish: Box::new(move |publish| {
             let (admission, id) = (admission.clone(), publish.stream.playback_id.clone());
-            tokio::spawn(async move { admission.prime(&id).await });
+            let (bus, stream) = (bus.clone(), publish.stream.id.clone());
+            tokio::spawn(async move {
+                // Nodes that are not told find it by themselves, a little later.
+                let _told = bus.publish(Message::StreamPublished { stream }).await;
+                admission.prime(&id).await;
+            });
         }),
     }
 }

@@ -48,6 +48,7 @@
 //! - **frame**: one access unit, in decode order. **fragment**: a frame as `[prft] moof mdat`.
 //! - **backlog**: the newest GOP, for viewers who come. **outbox**: what one viewer has not been sent yet.
 //! - **hub**: one worker thread's subscriber to a stream, with the viewers it serves.
+//! - **relay**: the one connection by which a node that does not own a stream follows the one that does.
 //! - **node**: one process. **lease**: its right to a stream for a few seconds. **fence**: a number that grows with each
 //!   publish of a stream; **epoch**: fence and discontinuity within it.
 //!

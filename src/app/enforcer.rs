@@ -3,6 +3,7 @@
 use crate::cluster::seats::Seats;
 use crate::cluster::{Listener, Message};
 use crate::id::{KeyId, StreamId, TenantId};
+use crate::relay::Relays;
 use crate::session::admission::Admission;
 use crate::store::Store;
 use crate::stream::backlog::Bounds;
@@ -26,6 +27,7 @@ pub(super) struct Enforcer {
     pub(super) registry: Arc<Registry>,
     pub(super) admission: Arc<Admission>,
     pub(super) seats: Arc<Seats>,
+    pub(super) relays: Option<Arc<Relays>>,
     pub(super) backlog: Bounds,
     pub(super) drain: Arc<Notify>,
 }
@@ -95,6 +97,7 @@ impl Listener for Enforcer {
             Message::StreamKeyRevoked { stream, key } => {
                 self.end_publisher(stream, EndReason::Revoked, Some(key.clone()));
             }
+            Message::StreamPublished { stream } => self.relays.iter().for_each(|relays| relays.look_again(stream)),
             Message::StreamDisconnected { stream } => self.end_publisher(stream, EndReason::Disconnected, None),
             Message::StreamDeleted { stream } => {
                 self.admission.invalidate_all();
@@ -125,6 +128,7 @@ impl Listener for Enforcer {
             }
             Message::Reread => {
                 self.admission.invalidate_all();
+                self.relays.iter().for_each(|relays| relays.look_again_at_all());
                 for tenant in self.seats.occupied() {
                     tokio::spawn(self.clone().recheck_keys(tenant.tenant.clone()));
                     tokio::spawn(self.clone().reread_tenant(tenant.tenant));

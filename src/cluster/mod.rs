@@ -159,6 +159,10 @@ pub enum Message {
     StreamDeleted {
         stream: StreamId,
     },
+    /// Somebody publishes it, on whichever node.
+    StreamPublished {
+        stream: StreamId,
+    },
     /// Its publisher is to be ended.
     StreamDisconnected {
         stream: StreamId,

@@ -35,14 +35,14 @@ const QUIET_MAX: Duration = Duration::from_secs(10);
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// Says whether what was shown is a node's credential for this one.
-type IsNode = Box<dyn Fn(&str) -> bool + Send + Sync>;
-
 pub struct Serving {
     pub registry: Arc<Registry>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
-    pub is_node: IsNode,
+    /// Whether what was shown is a node's credential for this one.
+    pub is_node: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Whether this node owns the stream beyond doubt: one that can't renew its lease takes no new followers.
+    pub may_serve: Box<dyn Fn(&StreamId) -> bool + Send + Sync>,
 }
 
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -66,8 +66,8 @@ async fn relay(
     };
     let accept = hash_key(key.as_bytes());
     let packets = match StreamId::parse(&stream) {
-        Ok(id) => subscribe(&serving, &id).await,
-        Err(_) => None,
+        Ok(id) if (serving.may_serve)(&id) => subscribe(&serving, &id).await,
+        Ok(_) | Err(_) => None,
     };
     let (Some(packets), Some(connection)) = (packets, request.conn_data::<Connection>()) else {
         return Problem::new(StatusCode::NOT_FOUND, "not_mine", "nobody publishes this stream here").to_response();

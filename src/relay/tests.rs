@@ -1,7 +1,7 @@
 //! Nodes in one process, with real sockets between them: one owns the stream, others follow.
 
 use crate::clock::{Clock, System};
-use crate::cluster::{Claim, Error, Owner, Ownership, Result};
+use crate::cluster::{Claim, Error, Owner, Ownership, Result, Standing};
 use crate::id::{KeyId, StreamId};
 use crate::media::flv::Parser;
 use crate::media::flv::file::{Reader, Tag};
@@ -53,6 +53,14 @@ impl Ownership for Whereabouts {
         Err(Error::Lost(fence))
     }
 
+    fn standing(&self, _: &StreamId, _: u64) -> Standing {
+        Standing::Lost
+    }
+
+    fn held(&self, _: &StreamId) -> Option<(u64, Standing)> {
+        None
+    }
+
     async fn release(&self, _: &StreamId, _: u64) -> Result<()> {
         Ok(())
     }
@@ -100,6 +108,7 @@ impl Node {
             clock,
             metrics: metrics.clone(),
             is_node: Box::new(move |shown| shown == format!("for {name}")),
+            may_serve: Box::new(|_| true),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -123,7 +132,8 @@ impl Node {
         let reply = Box::new(move |answer| reply.send(answer).unwrap());
         handle.send(Command::Publish(publish, reply)).await.unwrap();
         answer.await.unwrap().unwrap();
-        let owner = Owner { node: self.name.to_owned(), url: self.url.clone(), fence };
+        let (node, incarnation) = (self.name.to_owned(), String::new());
+        let owner = Owner { node, incarnation, url: self.url.clone(), fence };
         *self.whereabouts.0.lock().unwrap() = Some(owner);
         handle
     }

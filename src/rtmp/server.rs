@@ -166,8 +166,16 @@ impl Server {
         let _ = self.connections.subscribe().wait_for(|connections| *connections == 0).await;
     }
 
-    /// What another node is told that asks whether this node's publisher may be replaced.
+    pub fn connections(&self) -> usize {
+        *self.connections.borrow()
+    }
+
+    /// What another node is told that asks whether this node's publisher may be replaced: one that is being sent away
+    /// may come back elsewhere before it has left here.
     pub fn claimable(&self, stream: &StreamId, key: &KeyId) -> Claimable {
+        if *self.mode.borrow() != Mode::Running {
+            return Claimable::Free;
+        }
         let now_us = self.parts.clock.unix_us();
         self.publishers().claimable(stream, key, SecondPublisher::Refuse, now_us)
     }

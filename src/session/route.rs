@@ -2,6 +2,7 @@
 
 use crate::auth::token::{Reason, Refused, Request};
 use crate::cluster::seats::{Full, Seat, Seats};
+use crate::cluster::{self, Ownership};
 use crate::id::{PlaybackId, SessionId, StreamId};
 use crate::net::client::{Client, Trusted};
 use crate::net::io::Connection;
@@ -41,6 +42,8 @@ const AUTH: &str = "auth.";
 const COMES_ON_WITHIN: Duration = Duration::from_secs(2);
 const COMES_ON_LOOK: Duration = Duration::from_millis(50);
 const NOT_LIVE_RETRY_S: u32 = 5;
+/// For the cluster to say where a stream is.
+const LOCATE_TIMEOUT: Duration = Duration::from_millis(900);
 /// Told to viewers for whom there is no room.
 const QUOTA_RETRY_S: u32 = 5;
 
@@ -53,6 +56,7 @@ pub struct Viewing {
     pub backlog: Bounds,
     /// Base of links, where it is configured.
     pub public_url: Option<String>,
+    pub ownership: Arc<dyn Ownership>,
     pub is_draining: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
@@ -106,7 +110,7 @@ async fn live(request: HttpRequest, payload: web::Payload, name: web::Path<Strin
     let mut response = match answer.await {
         Ok((door, admitted)) => {
             let visit = Visit { request: &request, client: &client, viewing, worker, door, admitted, origin };
-            if wanted == Wanted::Body && !visit.comes_on().await { not_live() } else { visit.answer(wanted, payload) }
+            if wanted == Wanted::Body && !visit.comes_on().await { not_live() } else { visit.answer(wanted, payload).await }
         }
         Err(denied) => {
             worker.metrics.auth_failure(denied.label());
@@ -165,13 +169,17 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    fn answer(self, wanted: Wanted, payload: web::Payload) -> HttpResponse {
+    async fn answer(self, wanted: Wanted, payload: web::Payload) -> HttpResponse {
         if wanted != Wanted::Facts && (self.viewing.is_draining)() {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "this node is going away");
             return problem.with_retry_after(1).to_response();
         }
+        let Ok(is_elsewhere) = self.is_elsewhere().await else {
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the cluster does not answer");
+            return problem.with_retry_after(1).to_response();
+        };
         match wanted {
-            Wanted::Facts => self.facts(),
+            Wanted::Facts => self.facts(is_elsewhere),
             Wanted::Body => self.body(payload),
             Wanted::Socket => self.socket(payload),
         }
@@ -193,6 +201,18 @@ impl Visit<'_> {
     }
 
     fn facts(self) -> HttpResponse {
+    /// Whether a stream that does not run here is published on another node; nobody can tell while the cluster is away.
+    async fn is_elsewhere(&self) -> Result<bool, cluster::Error> {
+        let id = &self.door.play.stream.id;
+        if self.worker.registry.get(id).is_some() {
+            return Ok(false);
+        }
+        let located = tokio::time::timeout(LOCATE_TIMEOUT, self.viewing.ownership.locate(id)).await;
+        let located = located.unwrap_or_else(|_| Err(cluster::Error::Unavailable("no answer in time".to_owned())));
+        located.map(|owner| owner.is_some())
+    }
+
+    fn facts(self, is_elsewhere: bool) -> HttpResponse {
         #[derive(Serialize)]
         struct Facts<'a> {
             name: &'a str,
@@ -203,11 +223,12 @@ impl Visit<'_> {
         }
         let stream = &self.door.play.stream;
         let live = self.worker.registry.get(&stream.id).map(|handle| handle.live());
+        let unknown = if is_elsewhere { Phase::Live } else { Phase::Waiting };
         let origin = self.viewing.own_origin(self.client);
         let ws_url = format!("{}/live/{}", origin.replacen("http", "ws", 1), stream.playback_id);
         HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(Facts {
             name: &stream.name,
-            state: live.as_ref().map_or(Phase::Waiting, |l| l.phase).as_str(),
+            state: live.as_ref().map_or(unknown, |l| l.phase).as_str(),
             policy: stream.settings.policy.name(),
             codecs: live.map(|l| l.tracks.into_iter().map(|t| t.codec).collect()).unwrap_or_default(),
             ws_url: &ws_url,

@@ -37,7 +37,7 @@ export async function startWeir(binary) {
 }
 
 /** The server refuses settings that it does not know, such as those of these tests. */
-function withoutSettings(env) {
+export function withoutSettings(env) {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('WEIR_')));
 }
 

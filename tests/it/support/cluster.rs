@@ -21,16 +21,26 @@ impl Cluster {
         self.node_by(name, &self.redis.address()).await
     }
 
+    pub async fn node_with(&self, name: &str, more: &[(&str, &str)]) -> Weir {
+        let redis = format!("redis://{}", self.redis.address());
+        let mut settings = self.settings(name, &redis).to_vec();
+        settings.extend_from_slice(more);
+        Weir::start_with(&settings).await
+    }
+
     /// One that reaches Redis at another address.
     pub async fn node_by(&self, name: &str, redis: &str) -> Weir {
         let redis = format!("redis://{redis}");
-        let settings = [
+        Weir::start_with(&self.settings(name, &redis)).await
+    }
+
+    fn settings<'a>(&'a self, name: &'a str, redis: &'a str) -> [(&'a str, &'a str); 4] {
+        [
             ("WEIR_NODE_ID", name),
             ("WEIR_SECRET", SECRET),
             ("WEIR_DATABASE_URL", &self.database),
-            ("WEIR_REDIS_URL", &redis),
-        ];
-        Weir::start_with(&settings).await
+            ("WEIR_REDIS_URL", redis),
+        ]
     }
 
     /// Nodes that have heard of each other.

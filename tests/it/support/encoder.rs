@@ -27,12 +27,16 @@ impl Encoder {
 
     /// The first timestamp is `from_ms`; the refusal's code and description where the server will not have it.
     pub async fn start_at(url: &str, from_ms: u32) -> Result<Self, String> {
-        let mut wire = Wire::connect(url).await;
+        let mut wire = Wire::connect(url).await?;
         wire.begin().await?;
         let is_held = Arc::new(AtomicBool::new(false));
         let sent = Arc::new(AtomicU32::new(0));
         let task = tokio::spawn(run(wire, from_ms, is_held.clone(), sent.clone()));
         Ok(Self { task, is_held, sent })
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.task.is_finished()
     }
 
     /// Sends nothing from now on, and keeps the connection.
@@ -104,10 +108,10 @@ struct Wire {
 }
 
 impl Wire {
-    async fn connect(url: &str) -> Self {
+    async fn connect(url: &str) -> Result<Self, String> {
         let url = Url::parse(url).unwrap();
-        let socket = TcpStream::connect((url.host.as_str(), url.port)).await.unwrap();
-        Self { socket, client: Client::new(url, 1), is_published: false }
+        let socket = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(|error| error.to_string())?;
+        Ok(Self { socket, client: Client::new(url, 1).announce_reconnect(), is_published: false })
     }
 
     async fn begin(&mut self) -> Result<(), String> {
@@ -142,6 +146,7 @@ impl Wire {
         while let Some(event) = self.client.poll_event() {
             match event {
                 Event::Published => self.is_published = true,
+                Event::ReconnectRequest { description } => return Err(format!("asked to reconnect: {description}")),
                 Event::Refused { code, description } => return Err(format!("{code}: {description}")),
                 _ => {}
             }

@@ -1,5 +1,6 @@
 //! A node of its own for each test, an encoder, viewers; all end with the test.
 
+mod balancer;
 mod boxes;
 pub mod cluster;
 mod encoder;
@@ -13,11 +14,15 @@ pub mod proxy;
 mod redis;
 mod served;
 mod viewer;
+mod watchers;
 
+pub use balancer::{Backend, Balancer};
 pub use boxes::{Chunk, ftyp, parse_chunk};
+pub use cluster::{Cluster, until_async};
 pub use encoder::Encoder;
 pub use served::Served;
 pub use viewer::{Seen, Viewer};
+pub use watchers::Watchers;
 
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};

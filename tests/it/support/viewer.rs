@@ -64,6 +64,15 @@ impl Viewer {
         }
     }
 
+    /// None where the node does not take it.
+    pub async fn connect_to(http: &str, stream: &Stream, protocols: &str) -> Option<Self> {
+        let url = format!("ws://{http}/live/{}", stream.playback_id);
+        let mut request = url.into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_str(protocols).unwrap());
+        let connected = tokio::time::timeout(DEADLINE, tokio_tungstenite::connect_async(request)).await.ok()?;
+        connected.ok().map(|(socket, _)| Self { socket, protocol: Some(protocols.to_owned()) })
+    }
+
     pub async fn next(&mut self) -> Seen {
         loop {
             let message = tokio::time::timeout(DEADLINE, self.socket.next()).await.expect("a message in time");
