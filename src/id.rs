@@ -120,6 +120,11 @@ id!(
     "evt_"
 );
 id!(
+    /// A person who signs in to the admin UI.
+    UserId,
+    "usr_"
+);
+id!(
     /// One request of the API, in answers and logs.
     RequestId,
     "req_"

@@ -31,7 +31,7 @@
 //! auth/     the root secret, keys, viewers' tokens
 //! net/      accepting, TLS, taking a socket out of the HTTP server, who a client is, problem+json [S]
 //! hooks/    events to listeners and webhooks: outbox, signing, backoff, the guard on outgoing calls; client, worker [S]
-//! api/      the admin REST API: one route table, one map of errors [S]
+//! api/      the admin REST API: one route table, one map of errors, users, the admin UI [S]
 //! cli/      serve, demo, publish, token, migrate [S]
 //! app/      the composition root: wires everything, and makes changes take effect on what runs here [S]
 //! config/   one struct per concern; the one reader of files and environment

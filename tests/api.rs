@@ -12,6 +12,8 @@ mod errors;
 mod health;
 #[path = "api/resources.rs"]
 mod resources;
+#[path = "api/sign_in.rs"]
+mod sign_in;
 #[path = "api/support.rs"]
 mod support;
 #[path = "api/webhooks.rs"]

@@ -16,6 +16,8 @@ mod contract;
 mod killed;
 #[path = "store/ledger.rs"]
 mod ledger;
+#[path = "store/people.rs"]
+mod people;
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "support/records.rs"]
@@ -58,6 +60,7 @@ async fn postgresql() -> Bench {
 mod behaviours {
     pub(super) use super::contract::*;
     pub(super) use super::ledger::*;
+    pub(super) use super::people::*;
 }
 
 macro_rules! contract {
@@ -107,6 +110,11 @@ contract!(
     an_event_and_its_deliveries_are_stored_together_or_not_at_all,
     events_are_listed_after_one_that_is_known,
     a_key_set_is_fetched_by_one_at_a_time_and_keeps_its_last_good_keys,
+    users_are_kept_with_a_role_per_tenant,
+    a_changed_user_is_read_as_written_and_a_deleted_tenant_takes_its_roles,
+    a_sign_in_lasts_until_it_expires_or_is_ended,
+    a_link_is_good_once_however_many_ask_at_once,
+    a_users_newer_link_takes_the_place_of_the_older,
 );
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-//! Who asks: the API key of a request, its role and its tenant, checked before the handler runs.
+//! Who asks: the API key of a request or who is signed in, the role and the tenant, checked before the handler runs.
 
+use super::browser::{self, Browser};
 use super::{Error, State, replay};
 use crate::auth::key::ApiKey;
 use crate::id::TenantId;
@@ -14,12 +15,13 @@ use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _, web};
 use std::future::{Ready, ready};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The last use of a key is written at most this often.
 const TOUCH_EVERY_US: i64 = 60_000_000;
 
 /// What the audit calls one without a valid key.
-const NOBODY: &str = "unknown";
+pub(super) const NOBODY: &str = "unknown";
 
 /// What the audit calls the configured administrator's key, which has no row.
 const ADMIN: &str = "admin_key";
@@ -27,12 +29,14 @@ const ADMIN: &str = "admin_key";
 /// One who may do what was asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
-    /// The key's id.
+    /// The id of the key or of the user.
     pub(super) actor: String,
     pub(super) role: Role,
     /// None: the platform.
     pub(super) tenant: Option<TenantId>,
     pub(super) client: Client,
+    /// Of one who is signed in.
+    pub(super) browser: Option<Arc<Browser>>,
 }
 
 impl Caller {
@@ -92,12 +96,13 @@ impl FromRequest for Caller {
     }
 }
 
-/// Lets through who has at least the role that the route table asks for.
+/// Lets through who has at least the role that the route table asks for; None: anybody.
 pub(super) async fn check<B: MessageBody + 'static>(
-    needed: Role,
+    needed: Option<Role>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let Some(needed) = needed else { return Ok(next.call(request).await?.map_into_boxed_body()) };
     match admit(needed, &request).await {
         Ok(caller) => {
             let actor = caller.actor.clone();
@@ -139,10 +144,15 @@ async fn admit(needed: Role, request: &ServiceRequest) -> Result<Caller, Error> 
 }
 
 async fn identify(state: &State, request: &HttpRequest, client: Client) -> Result<Caller, Error> {
+    if !request.headers().contains_key(AUTHORIZATION)
+        && let Some(key) = browser::key(request)
+    {
+        return browser::identify(state, request, &key, client).await;
+    }
     let key = api_key(request).ok_or(Error::Unauthorized)?;
     let hash = state.secrets.hash(key.reveal());
     if state.admin_key.as_ref() == Some(&hash) {
-        return Ok(Caller { actor: ADMIN.to_owned(), role: Role::Platform, tenant: None, client });
+        return Ok(Caller { actor: ADMIN.to_owned(), role: Role::Platform, tenant: None, client, browser: None });
     }
     let (address, now) = (client.address, state.clock.monotonic());
     let wait = state.tries().wait(address, &hash, now);
@@ -158,7 +168,7 @@ async fn identify(state: &State, request: &HttpRequest, client: Client) -> Resul
     if found.last_used_us.is_none_or(|at| now_us - at > TOUCH_EVERY_US) {
         state.store.touch_api_key(&found.id, now_us).await?;
     }
-    Ok(Caller { actor: found.id.to_string(), role: found.role, tenant: found.tenant, client })
+    Ok(Caller { actor: found.id.to_string(), role: found.role, tenant: found.tenant, client, browser: None })
 }
 
 fn api_key(request: &HttpRequest) -> Option<ApiKey> {

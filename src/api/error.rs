@@ -14,12 +14,21 @@ const RETRY_AFTER_S: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// One answer for each reason.
-    #[error("a valid API key is needed: `Authorization: Bearer wk_...`")]
+    #[error("a valid API key is needed: `Authorization: Bearer wk_...`, or somebody who is signed in")]
     Unauthorized,
     #[error("the role `{}` or a higher one is needed", needed.name())]
     Forbidden { needed: Role },
     #[error("too many wrong keys from this address")]
     TooManyTries { wait: Duration },
+    #[error("too many wrong passwords, from this address or for this user")]
+    TooManyLogins { wait: Duration },
+    /// One answer for each reason.
+    #[error("login and password don't fit, or the link was used before or is too old")]
+    WrongLogin,
+    #[error("a browser's request must come from a page of this server, with Content-Type: application/json")]
+    CrossSite,
+    #[error("too many sign in just now, try again")]
+    Busy,
     #[error("more requests than this key may make")]
     TooManyRequests { wait: Duration },
     #[error("a request with this Idempotency-Key is being worked on, try again")]
@@ -58,6 +67,10 @@ impl Error {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             Self::TooManyTries { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
+            Self::TooManyLogins { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
+            Self::WrongLogin => (StatusCode::UNAUTHORIZED, "wrong_login"),
+            Self::CrossSite => (StatusCode::FORBIDDEN, "cross_site"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::IdempotencyRunning => (StatusCode::CONFLICT, "idempotency_running"),
             Self::IdempotencyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
@@ -79,10 +92,10 @@ impl Error {
         let problem = Problem::new(status, code, detail);
         match self {
             Self::Invalid { field, allowed, .. } => problem.with_field(field, allowed),
-            Self::TooManyTries { wait } | Self::TooManyRequests { wait } => {
+            Self::TooManyTries { wait } | Self::TooManyLogins { wait } | Self::TooManyRequests { wait } => {
                 problem.with_retry_after(wait.as_secs().max(1).try_into().unwrap_or(60))
             }
-            Self::Unavailable | Self::IdempotencyRunning => problem.with_retry_after(RETRY_AFTER_S),
+            Self::Unavailable | Self::Busy | Self::IdempotencyRunning => problem.with_retry_after(RETRY_AFTER_S),
             _ => problem,
         }
     }

@@ -37,6 +37,8 @@ pub(super) struct LiveView {
     /// Milliseconds by which media arrives later than when the publish began: the publisher's clock goes slow, or it
     /// can't keep up; negative: fast.
     drift_ms: Option<i64>,
+    /// Frames that came and could not be sent on.
+    dropped_frames: u64,
     warnings: Vec<Warning>,
 }
 
@@ -108,6 +110,7 @@ impl LiveView {
             gop_s: None,
             skew_ms: None,
             drift_ms: None,
+            dropped_frames: 0,
             warnings: Vec::new(),
         }
     }
@@ -139,6 +142,7 @@ impl LiveView {
             gop_s: live.facts.gop_s,
             skew_ms: live.facts.skew_ms.filter(|_| published),
             drift_ms: live.drift_ms,
+            dropped_frames: live.facts.dropped_frames,
             warnings: if state == "live" { warnings(live) } else { Vec::new() },
         }
     }

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod audit;
+mod browser;
 mod caller;
 mod error;
 mod events;
@@ -9,6 +10,7 @@ mod first_start;
 mod health;
 mod input;
 mod live;
+mod login;
 mod nodes;
 mod openapi;
 mod provision;
@@ -22,9 +24,12 @@ mod stream_keys;
 mod streams;
 mod tenants;
 pub mod tokens;
+mod ui;
 mod usage;
+mod users;
 mod webhooks;
 
+use crate::auth::logins::Logins;
 use crate::auth::rate::Rates;
 use crate::auth::secret::{Hash, Secrets};
 use crate::auth::tries::Tries;
@@ -36,6 +41,7 @@ use crate::net::client::Trusted;
 use crate::store::Store;
 use crate::stream::registry::Registry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
 
 pub use error::Error;
 pub use first_start::first_key;
@@ -44,7 +50,12 @@ pub use live::warnings;
 pub use openapi::document;
 pub use provision::{Demo, DemoStream, demo};
 pub use routes::{BASE, ROUTES, Route, configure};
-pub use show::Links;
+pub use show::{Links, sign_in};
+pub use ui::ui;
+pub use users::first_link;
+
+/// Passwords that are hashed at once.
+const HASHING_MAX: usize = 2;
 
 /// Fills a slice from the system's random source.
 pub type Random = fn(&mut [u8]);
@@ -73,6 +84,8 @@ pub struct State {
     body_bytes_max: usize,
     tries: Mutex<Tries>,
     rates: Mutex<Rates>,
+    logins: Mutex<Logins>,
+    hashing: Semaphore,
 }
 
 /// What the composition root hands over.
@@ -101,6 +114,8 @@ impl State {
             body_bytes_max: config.limits.api_body_bytes,
             rates: Mutex::new(Rates::new(config.limits.api_rate)),
             tries: Mutex::new(Tries::new(config.limits.failed_tries)),
+            logins: Mutex::default(),
+            hashing: Semaphore::new(HASHING_MAX),
             started_us: clock.unix_us(),
             feed,
             health,
@@ -132,6 +147,10 @@ impl State {
 
     fn rates(&self) -> MutexGuard<'_, Rates> {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn logins(&self) -> MutexGuard<'_, Logins> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells every node of a change that is stored; one that misses it reads it again in time.

@@ -2,7 +2,8 @@
 
 use super::webhooks;
 use super::{BASE, ROUTES, Route};
-use super::{api_keys, audit, live, nodes, sessions, show, signing_keys, stream_keys, streams, tenants, tokens, usage};
+use super::{api_keys, audit, live, login, nodes, sessions, show, signing_keys, stream_keys, streams, tenants, tokens};
+use super::{usage, users};
 use crate::net::problem::Problem;
 use actix_web::HttpResponse;
 use actix_web::http::Method;
@@ -49,6 +50,17 @@ use utoipa::OpenApi;
     webhooks::DeliveryView,
     usage::UsageView,
     nodes::NodeView,
+    users::UserView,
+    users::GrantView,
+    users::UserCreated,
+    users::LinkView,
+    users::CreateUser,
+    users::PatchUser,
+    login::MeView,
+    login::MeUser,
+    login::MeTenant,
+    login::PatchMe,
+    login::Login,
 )))]
 struct Schemas;
 
@@ -123,6 +135,16 @@ fn described(method: &Method, path: &str) -> Option<Doc> {
         ("POST", "/webhooks/{webhook}/deliveries/{delivery}/redeliver") => doc("redeliver", "Sends an event again", &[], None, One(200, "Delivery")),
         ("GET", "/events") => doc("listen", "Server-sent events of streams and quotas, as they happen", &["tenant", "stream"], None, Events),
         ("GET", "/usage") => doc("list_usage", "Bytes in and out and viewer minutes by the hour", &["tenant", "from", "to", "cursor"], None, List("Usage")),
+        ("GET", "/users") => doc("list_users", "Lists the people who may sign in", PAGED, None, List("User")),
+        ("POST", "/users") => doc("create_user", "Invites somebody; the link is shown this once", &[], Some("CreateUser"), One(201, "UserCreated")),
+        ("PATCH", "/users/{user}") => doc("update_user", "Changes a role", &[], Some("PatchUser"), One(200, "User")),
+        ("DELETE", "/users/{user}") => doc("delete_user", "Takes away a role; who has none left is deleted", SCOPED, None, Nothing(204)),
+        ("POST", "/users/{user}/link") => doc("create_user_link", "Makes a link for one who has lost the password", &[], None, One(201, "UserCreated")),
+        ("POST", "/login") => doc("login", "Signs in, by password or by a link; the answer sets a cookie", &[], Some("Login"), One(200, "Me")),
+        ("POST", "/logout") => doc("logout", "Signs out of this browser", &[], None, Nothing(204)),
+        ("POST", "/logout-all") => doc("logout_all", "Signs out of every browser", &[], None, Nothing(204)),
+        ("GET", "/me") => doc("get_me", "Tells who asks, and what they may do", &[], None, One(200, "Me")),
+        ("PATCH", "/me") => doc("update_me", "Changes one's own name or password", &[], Some("PatchMe"), One(200, "Me")),
         ("GET", "/nodes") => doc("list_nodes", "Lists nodes with their load", &[], None, List("Node")),
         ("POST", "/nodes/{node}/drain") => doc("drain_node", "Sends everybody away and ends the node", &[], None, Nothing(202)),
         _ => return None,
@@ -139,8 +161,11 @@ pub fn document() -> Value {
         "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });
     document["servers"] = json!([{ "url": BASE }]);
-    document["security"] = json!([{ "key": [] }]);
-    document["components"]["securitySchemes"] = json!({ "key": { "type": "http", "scheme": "bearer" } });
+    document["security"] = json!([{ "key": [] }, { "browser": [] }]);
+    document["components"]["securitySchemes"] = json!({
+        "key": { "type": "http", "scheme": "bearer" },
+        "browser": { "type": "apiKey", "in": "cookie", "name": "__Host-weir" },
+    });
     let mut paths = Map::new();
     for route in ROUTES {
         if let Some(doc) = described(&route.method, route.path) {
@@ -158,14 +183,21 @@ pub(super) async fn serve() -> HttpResponse {
 
 fn operation(route: &Route, doc: &Doc) -> Value {
     let tag = route.path.split('/').nth(1).unwrap_or_default();
+    let needed = match route.role {
+        Some(role) => format!("Needs the role `{}` or a higher one.", role.name()),
+        None => "Needs no key.".to_owned(),
+    };
     let mut operation = json!({
         "operationId": doc.id,
         "tags": [tag],
         "summary": doc.summary,
-        "description": format!("Needs the role `{}` or a higher one.", route.role.name()),
+        "description": needed,
         "parameters": parameters(route, doc),
         "responses": responses(doc),
     });
+    if route.role.is_none() {
+        operation["security"] = json!([]);
+    }
     if let Some(body) = doc.body {
         operation["requestBody"] =
             json!({ "required": true, "content": { "application/json": { "schema": schema(body) } } });

@@ -3,8 +3,9 @@
 use super::streams::new_key;
 use super::tenants::new_tenant;
 use super::tokens::sign;
+use super::users::sign_in_link;
 use super::{Error, State};
-use crate::auth::key::StreamKey;
+use crate::auth::key::{LinkKey, StreamKey};
 use crate::auth::token::{Claims, Streams};
 use crate::id::{PlaybackId, StreamId, TenantId};
 use crate::store::{Entry, NewStream, Outcome, Page, Quotas, Settings, Stream, StreamFilter, Tenant};
@@ -12,6 +13,7 @@ use crate::store::{Entry, NewStream, Outcome, Page, Quotas, Settings, Stream, St
 /// Names that are looked for, so that a second demo finds the first one's.
 const NAME: &str = "Demo";
 const OWN_NAME: &str = "Yours";
+const LOGIN: &str = "demo";
 const TOKEN_TTL_S: i64 = 86_400;
 const ALL: Page = Page { limit: 200, after: None };
 
@@ -20,6 +22,8 @@ pub struct Demo {
     pub clip: DemoStream,
     /// For the person at the machine.
     pub own: DemoStream,
+    /// Signs that person in.
+    pub admin: LinkKey,
 }
 
 pub struct DemoStream {
@@ -31,7 +35,11 @@ pub struct DemoStream {
 /// Finds or makes the demo's tenant and streams; the keys are new each time, and those of earlier demos gone.
 pub async fn demo(state: &State) -> Result<Demo, Error> {
     let tenant = demo_tenant(state).await?;
-    Ok(Demo { clip: demo_stream(state, &tenant, NAME).await?, own: demo_stream(state, &tenant, OWN_NAME).await? })
+    Ok(Demo {
+        clip: demo_stream(state, &tenant, NAME).await?,
+        own: demo_stream(state, &tenant, OWN_NAME).await?,
+        admin: sign_in_link(state, LOGIN, NAME).await?,
+    })
 }
 
 async fn demo_stream(state: &State, tenant: &Tenant, name: &str) -> Result<DemoStream, Error> {

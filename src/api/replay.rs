@@ -15,7 +15,8 @@ use serde_json::Value;
 pub(super) const HEADER: &str = "Idempotency-Key";
 
 /// Where answers to POST hold what is shown once.
-const SECRETS: [&str; 6] = ["/stream_key/key", "/ingest/rtmp_url", "/ingest/stream_key", "/key", "/secret", "/token"];
+const SECRETS: [&str; 7] =
+    ["/stream_key/key", "/ingest/rtmp_url", "/ingest/stream_key", "/key", "/secret", "/token", "/link/url"];
 
 const KEY_BYTES_MAX: usize = 255;
 

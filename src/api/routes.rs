@@ -3,8 +3,8 @@
 use super::caller::check;
 use super::request_id::numbered;
 use super::{
-    Error, api_keys, audit, events, nodes, openapi, sessions, signing_keys, stream_keys, streams, tenants, tokens,
-    usage, webhooks,
+    Error, api_keys, audit, events, login, nodes, openapi, sessions, signing_keys, stream_keys, streams, tenants,
+    tokens, usage, users, webhooks,
 };
 use crate::store::Role;
 use actix_web::http::Method;
@@ -18,9 +18,18 @@ pub struct Route {
     pub method: Method,
     /// Under [`BASE`].
     pub path: &'static str,
-    /// The lowest role that may ask.
-    pub role: Role,
+    /// The lowest role that may ask; None: anybody.
+    pub role: Option<Role>,
     mount: fn() -> actix_web::Route,
+}
+
+macro_rules! role {
+    (Anybody) => {
+        None
+    };
+    ($role:ident) => {
+        Some(Role::$role)
+    };
 }
 
 macro_rules! table {
@@ -28,7 +37,7 @@ macro_rules! table {
         &[$(Route {
             method: Method::$method,
             path: $path,
-            role: Role::$role,
+            role: role!($role),
             mount: || web::method(Method::$method).to($handler),
         }),+]
     };
@@ -68,6 +77,16 @@ pub const ROUTES: &[Route] = table! {
     POST   "/webhooks/{webhook}/deliveries/{delivery}/redeliver" Owner webhooks::redeliver;
     GET    "/events"                        Reader   events::listen;
     GET    "/usage"                         Reader   usage::list;
+    GET    "/users"                         Owner    users::list;
+    POST   "/users"                         Owner    users::create;
+    PATCH  "/users/{user}"                  Owner    users::patch;
+    DELETE "/users/{user}"                  Owner    users::delete;
+    POST   "/users/{user}/link"             Owner    users::create_link;
+    POST   "/login"                         Anybody  login::login;
+    POST   "/logout"                        Reader   login::logout;
+    POST   "/logout-all"                    Reader   login::logout_all;
+    GET    "/me"                            Reader   login::me;
+    PATCH  "/me"                            Reader   login::patch_me;
     GET    "/nodes"                         Platform nodes::list;
     POST   "/nodes/{node}/drain"            Platform nodes::drain;
     GET    "/audit"                         Owner    audit::list;
@@ -129,9 +148,16 @@ mod tests {
     }
 
     #[test]
+    fn anybody_may_sign_in_and_nothing_else() {
+        let open: Vec<&str> = ROUTES.iter().filter(|route| route.role.is_none()).map(|route| route.path).collect();
+        assert_eq!(open, ["/login"]);
+    }
+
+    #[test]
     fn who_may_only_read_changes_nothing() {
-        for route in ROUTES.iter().filter(|route| route.role == Role::Reader) {
-            assert_eq!(route.method, Method::GET, "{}", route.path);
+        for route in ROUTES.iter().filter(|route| route.role == Some(Role::Reader)) {
+            let is_own = ["/logout", "/logout-all", "/me"].contains(&route.path);
+            assert!(is_own || route.method == Method::GET, "{}", route.path);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::input::cursor;
 use super::{Error, State};
+use crate::auth::key::LinkKey;
 use crate::id::PlaybackId;
 use crate::net::client::Client;
 use crate::store::Position;
@@ -99,6 +100,10 @@ impl Links {
         self.public_url.clone().unwrap_or_else(|| client.origin())
     }
 
+    pub(super) fn public_url(&self) -> Option<&str> {
+        self.public_url.as_deref()
+    }
+
     pub fn ingest(&self, base: &str, stream_key: Option<&str>) -> IngestLinks {
         let rtmp_server = format!("rtmp://{}:{}/live", host(base), self.rtmp_port);
         let rtmp_url = stream_key.map(|key| format!("{rtmp_server}/{key}"));
@@ -112,6 +117,11 @@ impl Links {
             page_url: format!("{base}/watch/{id}"),
         }
     }
+}
+
+/// In the fragment, which browsers send nobody.
+pub fn sign_in(base: &str, key: &LinkKey) -> String {
+    format!("{base}/admin/welcome#link={}", key.reveal())
 }
 
 /// Without scheme, port and path; IPv6 in its brackets.
@@ -136,6 +146,10 @@ impl<'a> Linker<'a> {
 
     pub(super) fn ingest(&self, stream_key: Option<&str>) -> IngestLinks {
         self.links.ingest(&self.base, stream_key)
+    }
+
+    pub(super) fn sign_in(&self, key: &LinkKey) -> String {
+        sign_in(&self.base, key)
     }
 
     pub(super) fn play(&self, id: &PlaybackId) -> PlayLinks {

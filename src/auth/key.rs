@@ -1,4 +1,5 @@
-//! Keys of publishers (`sk_...`) and of programs that administer (`wk_...`): made, parsed, never printed.
+//! Keys of publishers (`sk_...`), of programs that administer (`wk_...`), of browsers that are signed in (`ws_...`), and
+//! of links that are good once (`wl_...`): made, parsed, never printed.
 
 use std::fmt;
 
@@ -65,13 +66,41 @@ key!(
     "wk_"
 );
 
+key!(
+    /// Stands in the cookie of a browser in which somebody is signed in.
+    BrowserKey,
+    "ws_"
+);
+key!(
+    /// Lets who opens a link sign in, once.
+    LinkKey,
+    "wl_"
+);
+
 impl StreamKey {
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let malformed = Error::MalformedKey { kind: "stream", prefix: Self::PREFIX, digits: DIGITS };
-        let digits = text.strip_prefix(Self::PREFIX).ok_or_else(|| malformed.clone())?;
-        let right = digits.len() == DIGITS && digits.bytes().all(|b| ALPHABET.contains(&b));
-        if right { Ok(Self(text.into())) } else { Err(malformed) }
+        made(text, Self::PREFIX, "stream").map(Self)
     }
+}
+
+impl BrowserKey {
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        made(text, Self::PREFIX, "browser").map(Self)
+    }
+}
+
+impl LinkKey {
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        made(text, Self::PREFIX, "link").map(Self)
+    }
+}
+
+/// A key as we make them.
+fn made(text: &str, prefix: &'static str, kind: &'static str) -> Result<Box<str>, Error> {
+    let malformed = Error::MalformedKey { kind, prefix, digits: DIGITS };
+    let digits = text.strip_prefix(prefix).ok_or_else(|| malformed.clone())?;
+    let right = digits.len() == DIGITS && digits.bytes().all(|b| ALPHABET.contains(&b));
+    if right { Ok(text.into()) } else { Err(malformed) }
 }
 
 impl ApiKey {

@@ -4,7 +4,10 @@
 
 pub mod key;
 pub mod key_set;
+pub mod logins;
 pub mod node;
+#[cfg(feature = "node")]
+pub mod password;
 pub mod rate;
 pub mod secret;
 pub mod token;

@@ -64,7 +64,8 @@ fn rtmp_url(stream: &DemoStream, at: Addresses) -> String {
 
 fn links(demo: &Demo, api_key: &ApiKey, at: Addresses, is_moved: bool) -> String {
     let (http, rtmp) = (local(at.http), local(at.rtmp));
-    let Demo { clip, own } = demo;
+    let Demo { clip, own, admin } = demo;
+    let admin = api::sign_in(&format!("http://{http}"), admin);
     let moved = if is_moved { "\n  (Ports that were taken were replaced by free ones.)\n" } else { "" };
     format!(
         "
@@ -82,7 +83,10 @@ fn links(demo: &Demo, api_key: &ApiKey, at: Addresses, is_moved: bool) -> String
     ffmpeg    ffmpeg -re -i FILE -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 60 -c:a aac -f flv rtmp://{rtmp}/live/{key}
     watch     http://{http}/watch/{own_id}#token={own_token}
 
-  Administer
+  Administer (the link signs you in, once)
+    {admin}
+
+  Administer with a program
     curl -H 'Authorization: Bearer {api}' http://{http}/api/v1/streams
 
   Ctrl-C ends it.

@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub fn run(config: &Config) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
         let node = Node::start(config).await?;
+        node.first_start(config).await?;
         let at = node.addresses;
         tracing::info!(http = %at.http, rtmp = %at.rtmp, rtmps = at.rtmps.map(tracing::field::display), internal = %at.internal, "ready");
         tokio::select! {

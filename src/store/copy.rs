@@ -157,6 +157,43 @@ pub(super) const TABLES: &[Table] = &[
             ("at_us", Kind::Number),
         ],
     },
+    Table {
+        name: "users",
+        columns: &[
+            ("id", Kind::Text),
+            ("login", Kind::Text),
+            ("name", Kind::Text),
+            ("password", Kind::Text),
+            ("revision", Kind::Number),
+            ("created_us", Kind::Number),
+            ("updated_us", Kind::Number),
+            ("signed_in_us", Kind::Number),
+        ],
+    },
+    Table {
+        name: "user_roles",
+        columns: &[("id", Kind::Text), ("user_id", Kind::Text), ("tenant_id", Kind::Text), ("role", Kind::Text)],
+    },
+    Table {
+        name: "sign_ins",
+        columns: &[
+            ("hash", Kind::Bytes),
+            ("user_id", Kind::Text),
+            ("created_us", Kind::Number),
+            ("used_us", Kind::Number),
+            ("expires_us", Kind::Number),
+        ],
+    },
+    Table {
+        name: "links",
+        columns: &[
+            ("hash", Kind::Bytes),
+            ("purpose", Kind::Text),
+            ("user_id", Kind::Text),
+            ("created_us", Kind::Number),
+            ("expires_us", Kind::Number),
+        ],
+    },
     Table { name: "once", columns: &[("name", Kind::Text), ("at_us", Kind::Number)] },
     Table {
         name: "audit",
@@ -214,7 +251,8 @@ impl Table {
     pub(super) fn start(&self) -> Cell {
         match self.columns[0].1 {
             Kind::Number => Cell::Number(Some(i64::MIN)),
-            Kind::Text | Kind::Bytes => Cell::Text(Some(String::new())),
+            Kind::Text => Cell::Text(Some(String::new())),
+            Kind::Bytes => Cell::Bytes(Some(Vec::new())),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod key_sets;
 mod ledger;
+mod people;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,7 @@ struct Tables {
     first_key: Option<KeyId>,
     audit: Vec<Audited>,
     ledger: ledger::Tables,
+    people: people::Tables,
 }
 
 struct Row {
@@ -177,6 +179,7 @@ impl Store for Memory {
         tables.key_sets.retain(|_, set| set.tenant != *id);
         tables.api_keys.retain(|_, key| key.tenant.as_ref() != Some(id));
         tables.ledger.forget_tenant(id);
+        tables.people.forget_tenant(id);
         tables.log(audit);
         Ok(())
     }

@@ -7,6 +7,7 @@ mod copy;
 mod key_set;
 mod ledger;
 mod memory;
+mod people;
 #[cfg(feature = "node")]
 mod postgres;
 mod record;
@@ -23,6 +24,7 @@ pub use copy::Source;
 pub use key_set::*;
 pub use ledger::*;
 pub use memory::Memory;
+pub use people::*;
 #[cfg(feature = "node")]
 pub use postgres::Postgres;
 pub use record::*;
@@ -66,7 +68,7 @@ pub enum Conflict {
 
 /// Every change takes the audit's entry for it and stores both or neither.
 #[async_trait]
-pub trait Store: Ledger + KeySets {
+pub trait Store: Ledger + KeySets + People {
     /// Whether it answers.
     async fn ping(&self) -> Result<()>;
 

@@ -39,10 +39,11 @@ const STATEMENT_TIMEOUT_MS: &str = "1500";
 /// PostgreSQL's default of 100 is shared by all nodes.
 const CONNECTIONS: u32 = 10;
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "tenants streams keys", include_str!("../../migrations/postgres/0001_tenants_streams_keys.sql")),
     (2, "webhooks usage replays", include_str!("../../migrations/postgres/0002_webhooks_usage_replays.sql")),
     (3, "key sets events", include_str!("../../migrations/postgres/0003_key_sets_events.sql")),
+    (4, "users", include_str!("../../migrations/postgres/0004_users.sql")),
 ];
 
 pub struct Postgres {

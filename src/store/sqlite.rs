@@ -41,10 +41,11 @@ const CALL_TIMEOUT: Duration = Duration::from_millis(1_800);
 /// Readers don't wait for the writer (WAL), so a few go on beside it.
 const CONNECTIONS: u32 = 4;
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "tenants streams keys", include_str!("../../migrations/sqlite/0001_tenants_streams_keys.sql")),
     (2, "webhooks usage replays", include_str!("../../migrations/sqlite/0002_webhooks_usage_replays.sql")),
     (3, "key sets events", include_str!("../../migrations/sqlite/0003_key_sets_events.sql")),
+    (4, "users", include_str!("../../migrations/sqlite/0004_users.sql")),
 ];
 
 pub struct Sqlite {

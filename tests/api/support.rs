@@ -249,7 +249,7 @@ macro_rules! away {
 }
 
 use weir::auth::secret::Hash;
-use weir::id::{DeliveryId, EventId, KeyId, PlaybackId, StreamId, TenantId, WebhookId};
+use weir::id::{DeliveryId, EventId, KeyId, PlaybackId, StreamId, TenantId, UserId, WebhookId};
 use weir::store::*;
 
 away! { Store:
@@ -284,6 +284,27 @@ away! { Store:
     accepted_fence(stream: &StreamId) -> u64;
     record(audit: Entry) -> ();
     audit(tenant: Option<&TenantId>, limit: u32, before: Option<i64>) -> Vec<Audited>;
+}
+
+type Kept<'a> = Option<&'a Hash>;
+type Found = Option<(SignIn, User)>;
+
+away! { People:
+    create_user(new: User, audit: Entry) -> User;
+    user(id: &UserId) -> Option<User>;
+    user_by_login(login: &str) -> Option<User>;
+    users(tenant: Option<&TenantId>, page: &Page) -> Vec<User>;
+    update_user(user: &User, audit: Entry) -> User;
+    delete_user(id: &UserId, audit: Entry) -> ();
+    create_sign_in(new: SignIn, audit: Entry) -> ();
+    sign_in(hash: &Hash, now_us: i64) -> Found;
+    touch_sign_in(hash: &Hash, used_us: i64, expires_us: i64) -> ();
+    delete_sign_in(hash: &Hash, audit: Entry) -> ();
+    delete_sign_ins(user: &UserId, keep: Kept<'_>, audit: Entry) -> ();
+    create_link(new: Link, audit: Entry) -> ();
+    create_first_link(new: Link, audit: Entry) -> bool;
+    link(hash: &Hash, now_us: i64) -> Option<Link>;
+    redeem_link(hash: &Hash, user: &User, audit: Entry) -> User;
 }
 
 type Wanted<'a> = Option<&'a weir::store::Answer>;

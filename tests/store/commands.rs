@@ -7,7 +7,10 @@ use weir::auth::secret::Secrets;
 use weir::auth::token::{Request, VerifyingKey, verify};
 use weir::cli::{migrate, token};
 use weir::config::{Config, DatabaseUrl};
-use weir::store::{Entry, Material, NewSigningKey, NewTenant, Page, Sqlite, Store, StreamFilter};
+use weir::id::UserId;
+use weir::store::{
+    Entry, Grant, Material, NewSigningKey, NewTenant, Page, Role, SignIn, Sqlite, Store, StreamFilter, User,
+};
 
 const ROOT: &str = "a root secret of at least 32 characters";
 const SIGNING: [u8; 32] = [5; 32];
@@ -28,6 +31,22 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 /// A database with some of everything.
 async fn fill(store: &dyn Store) {
+    let user = User {
+        id: UserId::from_random([1; 16]),
+        login: "me".to_owned(),
+        name: "Me".to_owned(),
+        password: Some("$argon2id$..".to_owned()),
+        grants: vec![Grant { tenant: None, role: Role::Platform }],
+        revision: 0,
+        created_us: records::CREATED_US,
+        updated_us: records::CREATED_US,
+        signed_in_us: None,
+    };
+    store.create_user(user.clone(), records::entry()).await.unwrap();
+    let now_us = records::CREATED_US;
+    let sign_in =
+        SignIn { hash: records::hash(50), user: user.id, created_us: now_us, used_us: now_us, expires_us: i64::MAX };
+    store.create_sign_in(sign_in, records::entry()).await.unwrap();
     let named = |action: &str| Entry { action: action.to_owned(), ..records::entry() };
     for n in 1..=3 {
         let new = records::tenant(n);
@@ -53,7 +72,9 @@ async fn contents(store: &dyn Store) -> String {
     let tenants = store.tenants(&page).await.unwrap();
     let streams = store.streams(&StreamFilter::default(), &page).await.unwrap();
     let audit = store.audit(None, 100, None).await.unwrap();
-    let mut text = format!("{tenants:#?}{streams:#?}{audit:#?}");
+    let sign_in = store.sign_in(&records::hash(50), records::CREATED_US).await.unwrap();
+    let login = sign_in.as_ref().map(|(_, user)| (user.login.clone(), user.password.clone()));
+    let mut text = format!("{tenants:#?}{streams:#?}{audit:#?}{sign_in:?}{login:?}");
     for stream in &streams {
         let keys = store.stream_keys(&stream.id).await.unwrap();
         let play = store.play(&stream.playback_id).await.unwrap();
@@ -76,7 +97,7 @@ fn a_database_is_copied_to_postgresql_and_back() {
     let postgres = postgres::shared().database();
     let from = |url: &str| migrate::Arguments { from: DatabaseUrl::parse(url) };
     let said = migrate::run(&from(&sqlite_url(&first)), &config(&postgres)).unwrap();
-    assert!(said.starts_with("18 rows were copied"), "{said}");
+    assert!(said.starts_with("23 rows were copied"), "{said}");
     migrate::run(&from(&postgres), &config(&sqlite_url(&last))).unwrap();
 
     block_on(async {

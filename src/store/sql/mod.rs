@@ -7,6 +7,7 @@ mod events;
 mod key_sets;
 mod keys;
 mod ledger;
+mod people;
 mod rows;
 mod streams;
 mod tenants;
