@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { probeSource } from './probe.mjs';
 
-const CHROMIUM_FLAGS = [
+export const CHROMIUM_FLAGS = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',
@@ -34,7 +34,7 @@ export async function launch(name) {
   return name === 'chromium' ? launchChromium() : launchFirefox();
 }
 
-function executable(variable, ...paths) {
+export function executable(variable, ...paths) {
   const found = [process.env[variable], ...paths].find((path) => path && existsSync(path));
   if (!found) throw new Error(`no browser at ${paths.join(' or ')}; set ${variable}`);
   return found;

@@ -1,0 +1,221 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
+import { api, ask, type Tenant } from '../api/client';
+import { tenantsQuery } from '../api/queries';
+import { bits, dateTime, parseLimit, whole } from '../lib/format';
+import { useForm } from '../ui/form';
+import {
+  Badge,
+  Button,
+  Card,
+  Check,
+  Confirm,
+  Empty,
+  Field,
+  Loaded,
+  Notice,
+  PageHead,
+  Sheet,
+} from '../ui/kit';
+import { say } from '../ui/toast';
+import { words } from '../words';
+
+type Doing =
+  | { name: 'nothing' }
+  | { name: 'create' }
+  | { name: 'edit'; tenant: Tenant }
+  | { name: 'delete'; tenant: Tenant };
+
+export function Tenants() {
+  const client = useQueryClient();
+  const query = useQuery(tenantsQuery);
+  const [doing, setDoing] = useState<Doing>({ name: 'nothing' });
+  const stop = () => setDoing({ name: 'nothing' });
+  return (
+    <>
+      <PageHead title={words.tenants.title} lead={words.tenants.lead}>
+        <Button tone="primary" icon="plus" onPress={() => setDoing({ name: 'create' })}>
+          {words.tenants.create}
+        </Button>
+      </PageHead>
+      <Card isFlush>
+        <Loaded query={query}>
+          {(tenants) =>
+            tenants.length === 0 ? (
+              <Empty icon="tenants" title={words.tenants.none}>
+                {words.tenants.noneHelp}
+              </Empty>
+            ) : (
+              <div className="table-wrap">
+                <table className="table cards">
+                  <thead>
+                    <tr>
+                      <th>{words.common.tenant}</th>
+                      <th>{words.common.status}</th>
+                      <th className="number">{words.tenants.quotaStreams}</th>
+                      <th className="number">{words.tenants.quotaViewers}</th>
+                      <th className="number">{words.usage.egressRate}</th>
+                      <th>{words.common.created}</th>
+                      <th>
+                        <span className="visually-hidden">{words.common.actions}</span>
+                      </th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {tenants.map((tenant) => (
+                      <tr key={tenant.id}>
+                        <td className="title">
+                          <Link to="/" search={{ tenant: tenant.id }}>
+                            {tenant.name}
+                          </Link>
+                        </td>
+                        <td data-label={words.common.status}>
+                          <Badge tone={tenant.disabled ? 'bad' : 'good'}>
+                            {tenant.disabled ? words.tenants.disabled : words.tenants.active}
+                          </Badge>
+                        </td>
+                        <td data-label={words.tenants.quotaStreams} className="number">
+                          {limit(tenant.quotas.streams, whole)}
+                        </td>
+                        <td data-label={words.tenants.quotaViewers} className="number">
+                          {limit(tenant.quotas.viewers, whole)}
+                        </td>
+                        <td data-label={words.usage.egressRate} className="number">
+                          {limit(tenant.quotas.egress_bps, bits)}
+                        </td>
+                        <td data-label={words.common.created}>{dateTime(tenant.created_at)}</td>
+                        <td data-label="" className="end">
+                          <span className="actions compact">
+                            <Button size="small" onPress={() => setDoing({ name: 'edit', tenant })}>
+                              {words.tenants.edit}
+                            </Button>
+                            <Button
+                              size="small"
+                              tone="danger"
+                              onPress={() => setDoing({ name: 'delete', tenant })}
+                            >
+                              {words.common.delete}
+                            </Button>
+                          </span>
+                        </td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              </div>
+            )
+          }
+        </Loaded>
+      </Card>
+      {doing.name === 'create' && <Edit tenant={undefined} onClose={stop} />}
+      {doing.name === 'edit' && <Edit tenant={doing.tenant} onClose={stop} />}
+      <Confirm
+        title={`${words.common.delete}: ${doing.name === 'delete' ? doing.tenant.name : ''}`}
+        help={`${words.tenants.deleteHelp} ${words.common.cantUndo}`}
+        action={words.common.delete}
+        {...(doing.name === 'delete' ? { typed: doing.tenant.name } : {})}
+        isOpen={doing.name === 'delete'}
+        onClose={stop}
+        onConfirm={async () => {
+          if (doing.name !== 'delete') return;
+          await ask(api.DELETE('/tenants/{tenant}', { params: { path: { tenant: doing.tenant.id } } }));
+          await client.invalidateQueries({ queryKey: ['tenants'] });
+          say(words.tenants.deleted);
+        }}
+      />
+    </>
+  );
+}
+
+function limit(value: number | string | null | undefined, show: (value: number) => string): string {
+  return value === null || value === undefined ? words.usage.unlimited : show(Number(value));
+}
+
+const asText = (value: number | string | null | undefined) => (value == null ? '' : String(value));
+
+function Edit({ tenant, onClose }: { tenant: Tenant | undefined; onClose: () => void }) {
+  const client = useQueryClient();
+  const form = useForm(['name']);
+  const [name, setName] = useState(tenant?.name ?? '');
+  const [streams, setStreams] = useState(asText(tenant?.quotas.streams));
+  const [viewers, setViewers] = useState(asText(tenant?.quotas.viewers));
+  const [ingest, setIngest] = useState(asText(tenant?.quotas.ingest_bps));
+  const [egress, setEgress] = useState(asText(tenant?.quotas.egress_bps));
+  const [isDisabled, setDisabled] = useState(tenant?.disabled ?? false);
+  const limits = [streams, viewers, ingest, egress].map(parseLimit);
+  const isWrong = limits.includes(undefined);
+  const error = (text: string) => (parseLimit(text) === undefined ? words.tenants.wrongNumber : undefined);
+  const save = async () => {
+    const [mostStreams = null, mostViewers = null, mostIngest = null, mostEgress = null] = limits;
+    const quotas = {
+      streams: mostStreams,
+      viewers: mostViewers,
+      ingest_bps: mostIngest === null ? null : String(mostIngest),
+      egress_bps: mostEgress === null ? null : String(mostEgress),
+    };
+    if (tenant) {
+      const path = { tenant: tenant.id };
+      await ask(
+        api.PATCH('/tenants/{tenant}', { params: { path }, body: { name, quotas, disabled: isDisabled } }),
+      );
+      say(words.common.saved);
+    } else {
+      await ask(api.POST('/tenants', { body: { name, quotas } }));
+      say(words.tenants.created);
+    }
+    await client.invalidateQueries({ queryKey: ['tenants'] });
+    onClose();
+  };
+  const quota = (label: string, value: string, onChange: (value: string) => void) => (
+    <Field
+      label={label}
+      value={value}
+      onChange={onChange}
+      hint={words.tenants.quotaHelp}
+      error={error(value)}
+      inputMode="numeric"
+    />
+  );
+  return (
+    <Sheet title={tenant ? words.tenants.editTitle : words.tenants.create} isOpen onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void form.submit(save);
+        }}
+      >
+        <Field
+          label={words.common.name}
+          value={name}
+          onChange={setName}
+          error={form.errorOf('name')}
+          isRequired
+          autoFocus
+          autoComplete="off"
+        />
+        {quota(words.tenants.quotaStreams, streams, setStreams)}
+        {quota(words.tenants.quotaViewers, viewers, setViewers)}
+        {quota(words.tenants.quotaIngest, ingest, setIngest)}
+        {quota(words.tenants.quotaEgress, egress, setEgress)}
+        {tenant && (
+          <Check isSelected={isDisabled} onChange={setDisabled}>
+            {words.tenants.disable}
+          </Check>
+        )}
+        {form.error && <Notice tone="bad">{form.error}</Notice>}
+        <div className="dialog-end">
+          <Button onPress={onClose}>{words.common.cancel}</Button>
+          <Button
+            tone="primary"
+            type="submit"
+            isPending={form.isBusy}
+            isDisabled={isWrong || name.trim() === ''}
+          >
+            {tenant ? words.common.save : words.common.create}
+          </Button>
+        </div>
+      </form>
+    </Sheet>
+  );
+}

@@ -1,0 +1,179 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
+import { api, ask, type Webhook } from '../api/client';
+import { may, useMe, webhooksQuery } from '../api/queries';
+import { dateTime } from '../lib/format';
+import { useForm } from '../ui/form';
+import {
+  Badge,
+  Button,
+  Card,
+  Check,
+  Copyable,
+  Empty,
+  Field,
+  Loaded,
+  Notice,
+  PageHead,
+  Sheet,
+} from '../ui/kit';
+import { NeedTenant } from '../ui/need_tenant';
+import { words } from '../words';
+
+export function WebhookState({ webhook }: { webhook: Webhook }) {
+  if (webhook.disabled) return <Badge tone="bad">{words.webhooks.disabled}</Badge>;
+  if (webhook.failing_since) {
+    return <Badge tone="warn">{words.webhooks.failing(dateTime(webhook.failing_since))}</Badge>;
+  }
+  return <Badge tone="good">{words.webhooks.active}</Badge>;
+}
+
+export function Webhooks() {
+  const me = useMe();
+  const [isAdding, setAdding] = useState(false);
+  return (
+    <>
+      <PageHead title={words.webhooks.title} lead={words.webhooks.lead}>
+        {may(me, 'owner') && me.tenant && (
+          <Button tone="primary" icon="plus" onPress={() => setAdding(true)}>
+            {words.webhooks.create}
+          </Button>
+        )}
+      </PageHead>
+      <NeedTenant help={words.webhooks.chooseTenantHelp}>
+        <Listed />
+      </NeedTenant>
+      <Add isOpen={isAdding} onClose={() => setAdding(false)} />
+    </>
+  );
+}
+
+function Listed() {
+  const query = useQuery(webhooksQuery);
+  return (
+    <Card isFlush>
+      <Loaded query={query}>
+        {({ data }) =>
+          data.length === 0 ? (
+            <Empty icon="webhooks" title={words.webhooks.none}>
+              {words.webhooks.noneHelp}
+            </Empty>
+          ) : (
+            <div className="table-wrap">
+              <table className="table cards">
+                <thead>
+                  <tr>
+                    <th>{words.webhooks.url}</th>
+                    <th>{words.webhooks.events}</th>
+                    <th>{words.common.status}</th>
+                    <th>{words.common.created}</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {data.map((webhook) => (
+                    <tr key={webhook.id}>
+                      <td className="title">
+                        <Link to="/webhooks/$id" params={{ id: webhook.id }}>
+                          {webhook.url}
+                        </Link>
+                      </td>
+                      <td data-label={words.webhooks.events}>
+                        {webhook.events.length === 0 ? words.webhooks.allEvents : webhook.events.join(', ')}
+                      </td>
+                      <td data-label={words.common.status}>
+                        <WebhookState webhook={webhook} />
+                      </td>
+                      <td data-label={words.common.created}>{dateTime(webhook.created_at)}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )
+        }
+      </Loaded>
+    </Card>
+  );
+}
+
+const NAMES = Object.keys(words.events);
+
+function Add({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
+  const client = useQueryClient();
+  const form = useForm(['url', 'events']);
+  const [url, setUrl] = useState('https://');
+  const [events, setEvents] = useState<readonly string[]>([]);
+  const [secret, setSecret] = useState<string>();
+  const close = () => {
+    setSecret(undefined);
+    setUrl('https://');
+    setEvents([]);
+    form.reset();
+    onClose();
+  };
+  const add = async () => {
+    const made = await ask(api.POST('/webhooks', { body: { url, events: [...events] } }));
+    setSecret(made.secret ?? '');
+    await client.invalidateQueries({ queryKey: ['webhooks'] });
+  };
+  return (
+    <Sheet
+      title={secret === undefined ? words.webhooks.create : words.webhooks.madeTitle}
+      isOpen={isOpen}
+      onClose={close}
+    >
+      {secret === undefined ? (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            void form.submit(add);
+          }}
+        >
+          <Field
+            label={words.webhooks.url}
+            value={url}
+            onChange={setUrl}
+            hint={words.webhooks.urlHelp}
+            error={form.errorOf('url')}
+            type="url"
+            isRequired
+            autoFocus
+          />
+          <fieldset className="plain">
+            <legend className="react-aria-Label">{words.webhooks.events}</legend>
+            <p className="hint">{words.webhooks.eventsHelp}</p>
+            {NAMES.map((name) => (
+              <Check
+                key={name}
+                isSelected={events.includes(name)}
+                onChange={(is) =>
+                  setEvents(is ? [...events, name] : events.filter((known) => known !== name))
+                }
+              >
+                <span className="mono">{name}</span>
+              </Check>
+            ))}
+          </fieldset>
+          {form.error && <Notice tone="bad">{form.error}</Notice>}
+          <div className="dialog-end">
+            <Button onPress={close}>{words.common.cancel}</Button>
+            <Button tone="primary" type="submit" isPending={form.isBusy}>
+              {words.common.create}
+            </Button>
+          </div>
+        </form>
+      ) : (
+        <>
+          <Notice tone="good">{words.webhooks.madeHelp}</Notice>
+          <Copyable label={words.webhooks.madeTitle} text={secret} />
+          <div className="dialog-end">
+            <Button tone="primary" onPress={close}>
+              {words.common.done}
+            </Button>
+          </div>
+        </>
+      )}
+    </Sheet>
+  );
+}
