@@ -4,12 +4,12 @@ SHELL := /bin/bash
 CARGO ?= cargo
 E2E := tests/e2e
 
-.PHONY: help demo test check fmt player player-deps e2e-deps test-needs test-operations test-rust test-api test-player test-e2e test-faults cluster faults release bench fuzz clean
+.PHONY: help demo test check fmt player player-deps admin-ui admin-deps e2e-deps test-needs test-operations test-rust test-api test-player test-ui test-e2e test-faults cluster faults release bench fuzz clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: player ## build, then live video at a link (embedded database, nothing to install)
+demo: player admin-ui ## build, then live video at a link (embedded database, nothing to install)
 	$(CARGO) run -- demo
 
 player: player-deps ## the player and its pages, built into player/dist; fails where it grew too large
@@ -20,12 +20,20 @@ player/node_modules/.package-lock.json: player/package-lock.json
 	cd player && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+admin-ui: admin-deps player ## the admin UI, built into admin-ui/dist
+	cd admin-ui && npm run --silent build
+
+admin-deps: admin-ui/node_modules/.package-lock.json
+admin-ui/node_modules/.package-lock.json: admin-ui/package-lock.json
+	cd admin-ui && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
 e2e-deps: $(E2E)/node_modules/.package-lock.json
 $(E2E)/node_modules/.package-lock.json: $(E2E)/package-lock.json
 	cd $(E2E) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test: test-needs test-operations test-rust test-api test-player test-e2e ## install what the tests need, then run all of them
+test: test-needs test-operations test-rust test-api test-player test-ui test-e2e ## install what the tests need, then run all of them
 
 test-needs: ## ffmpeg, PostgreSQL, browsers and the like, as Debian packages
 	tests/needs.sh
@@ -62,18 +70,24 @@ faults: player e2e-deps ## the long ones: nodes killed for ten minutes, and a no
 	$(CARGO) build --release
 	WEIR_BIN=$(CURDIR)/target/release/weir node $(E2E)/cluster.mjs
 
-check: player-deps e2e-deps ## formatting, lints, documentation, types, licences
+test-ui: admin-ui e2e-deps
+	cd admin-ui && npm test
+	$(CARGO) build
+	WEIR_BIN=$(CURDIR)/target/debug/weir timeout 300 node $(E2E)/admin.mjs
+
+check: player admin-deps e2e-deps ## formatting, lints, documentation, types, licences
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) clippy --no-default-features --lib -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
 	cd player && npm run --silent types && npm run --silent lint
+	cd admin-ui && npm run --silent api:check && npm run --silent types && npm run --silent lint
 	node tests/licences.mjs
 
 # The paths of the machine are left out, so that the same sources make the same program.
-release: player ## target/release/weir with its pages, and what is in it (weir.cdx.json)
+release: player admin-ui ## target/release/weir with its pages, and what is in it (weir.cdx.json)
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=weir --remap-path-prefix=$(HOME)=home" $(CARGO) build --release --locked
-	node .ci/embedded.mjs target/release/weir player/dist
+	node .ci/embedded.mjs target/release/weir player/dist admin-ui/dist
 	node .ci/sbom.mjs > target/release/weir.cdx.json
 
 bench: ## cost and latency beside the kernel's floor; LIVELOAD=/path/of/the/measuring/tool
@@ -83,7 +97,8 @@ bench: ## cost and latency beside the kernel's floor; LIVELOAD=/path/of/the/meas
 fmt: ## format everything
 	$(CARGO) fmt
 	cd player && npx biome format --write .
+	cd admin-ui && npx biome format --write .
 
 clean: ## what was built
 	$(CARGO) clean
-	rm -rf player/dist player/node_modules $(E2E)/node_modules
+	rm -rf player/dist player/node_modules admin-ui/dist admin-ui/node_modules $(E2E)/node_modules

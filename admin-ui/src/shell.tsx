@@ -63,10 +63,10 @@ export function Shell({ own, children }: { own: Me; children: ReactNode }) {
       </a>
       <Side own={own} />
       <div className="main">
-        <div className="topbar">
+        <header className="topbar">
           <Brand />
           <Button tone="quiet" icon="menu" label={words.nav.menu} onPress={() => setOpen(true)} />
-        </div>
+        </header>
         <ModalOverlay className="drawer-overlay" isOpen={isOpen} onOpenChange={setOpen} isDismissable>
           <Modal className="drawer">
             <Dialog aria-label={words.nav.menu}>
@@ -102,7 +102,7 @@ function Brand() {
 function Side({ own }: { own: Me }) {
   const name = own.user?.name ?? words.common.unknown;
   return (
-    <div className="side">
+    <aside className="side" aria-label={words.nav.side}>
       <Brand />
       <TenantChoice own={own} />
       <nav aria-label={words.nav.label} className="nav">
@@ -136,7 +136,7 @@ function Side({ own }: { own: Me }) {
           </span>
         </Link>
       </div>
-    </div>
+    </aside>
   );
 }
 

@@ -7,6 +7,7 @@ export const words = {
   product: 'Weir',
   nav: {
     label: 'Main',
+    side: 'Navigation',
     live: 'Live',
     access: 'Access',
     platform: 'Platform',
@@ -14,7 +15,7 @@ export const words = {
     streams: 'Streams',
     webhooks: 'Webhooks',
     usage: 'Usage',
-    tokens: 'Tokens & signing keys',
+    tokens: 'Tokens',
     apiKeys: 'API keys',
     users: 'People',
     audit: 'Audit log',
@@ -266,7 +267,8 @@ export const words = {
       ],
       slow_start: ['Viewers start slowly', 'Set the keyframe interval in the encoder to 1 or 2 seconds.'],
     } as Record<string, readonly [string, string]>,
-    healthy: 'Healthy',
+    healthTitle: 'Warnings',
+    healthy: 'None. The stream looks healthy.',
     disconnect: 'Disconnect publisher',
     disconnectTitle: 'Disconnect the publisher?',
     disconnectHelp:

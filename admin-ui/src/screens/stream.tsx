@@ -104,7 +104,7 @@ function LiveTab({ stream, points, onLatency }: LiveProps) {
       </div>
       <div className="stack">
         {stream.state === 'live' && (
-          <Card title={words.overview.attention}>
+          <Card title={words.stream.healthTitle}>
             {stream.warnings.length === 0 ? (
               <Notice tone="good">{words.stream.healthy}</Notice>
             ) : (

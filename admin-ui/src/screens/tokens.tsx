@@ -169,7 +169,7 @@ function Keys() {
                 <tbody>
                   {data.map((key) => (
                     <tr key={key.id}>
-                      <td className="title mono break">{key.kid ?? key.jwks_url}</td>
+                      <td className="title mono-wrap">{key.kid ?? key.jwks_url}</td>
                       <td data-label={words.tokens.algorithm}>
                         {key.jwks_url ? <SetState set={key} /> : key.algorithm}
                       </td>

@@ -20,7 +20,7 @@ interface GraphProps {
   atLeast?: number;
 }
 
-const AXIS_PX = 62;
+const AXIS_PX = 74;
 const FONT = '11px system-ui, sans-serif';
 
 function colours() {

@@ -106,12 +106,14 @@ export class Admin {
       for (const colorScheme of ['light', 'dark']) {
         await this.page.emulateMedia({ colorScheme });
         await this.page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, colorScheme);
+        await this.settled();
         faults.push(...(await this.faults(`${name} ${colorScheme}`)));
         if (colorScheme === 'dark') await this.page.screenshot({ path: `${folder}${name}-dark.png` });
       }
       await this.page.emulateMedia({ colorScheme: 'light' });
       for (const size of SIZES) {
         await this.page.setViewportSize(size);
+        await this.settled();
         const over = await this.page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
         if (over > 0) faults.push(`${name}: ${over} px wider than ${size.width}`);
         await this.page.screenshot({ path: `${folder}${name}-${size.width}.png`, fullPage: size.width < 1000 });
@@ -120,6 +122,13 @@ export class Admin {
     }
     await this.page.setViewportSize(SIZES[0]);
     if (faults.length > 0) throw new Error(faults.join('\n     '));
+  }
+
+  /** Colours change within a frame. */
+  settled() {
+    return this.page.evaluate(async () => {
+      for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
+    });
   }
 
   async axe(name) {
