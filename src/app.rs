@@ -3,6 +3,7 @@
 mod cluster;
 mod drain;
 mod enforcer;
+mod first_start;
 mod meter;
 mod peers;
 mod relays;
@@ -15,7 +16,7 @@ use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
 use crate::cluster::seats::Seats;
 use crate::cluster::{Bus, Counters, LocalCounters};
-use crate::config::{Config, DatabaseUrl, write_private};
+use crate::config::{Config, DatabaseUrl};
 use crate::hooks::Feed;
 use crate::net::client::Trusted;
 use crate::net::door::{self, Door};
@@ -40,7 +41,6 @@ use actix_web::{App as WebApp, HttpResponse, web};
 use anyhow::Context as _;
 use cluster::{Beat, Cluster};
 use enforcer::Enforcer;
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,28 +150,6 @@ impl Node {
         node.tasks.push(actix_rt::spawn(node.beat.clone().run()));
         node.tasks.extend(cluster.listening);
         Ok(node)
-    }
-
-    /// The link that makes the first user, and the platform's first key where none is configured: shown once in the life
-    /// of a database, on standard output and in a private file.
-    pub async fn first_start(&self, config: &Config) -> anyhow::Result<()> {
-        let Parts { store, secrets, clock, .. } = self.parts.as_ref();
-        let now_us = clock.unix_us();
-        let mut text = String::new();
-        if let Some(link) = api::first_link(store.as_ref(), secrets, fill_random, now_us).await? {
-            let link = api::sign_in(&own_url(config, self.addresses.http), &link);
-            text.push_str(&format!("Sign in to the admin UI, once and within 7 days: {link}\n"));
-        }
-        if config.admin_key.is_none()
-            && let Some(key) = api::first_key(store.as_ref(), secrets, fill_random, now_us).await?
-        {
-            text.push_str(&format!("The platform's API key, shown this once: {}\n", key.reveal()));
-        }
-        if text.is_empty() {
-            return Ok(());
-        }
-        write_private(&config.data_dir.join("first-start"), &text)?;
-        std::io::stdout().write_all(text.as_bytes()).context("what is shown once can't be shown")
     }
 
     fn serve_public(
@@ -439,14 +417,6 @@ async fn keep_certificate(certificate: Arc<Reloading>) {
 
 async fn metrics(metrics: web::Data<Metrics>) -> HttpResponse {
     HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(metrics.render())
-}
-
-/// How one reaches this node's pages from its own machine, where nothing else is configured.
-fn own_url(config: &Config, http: SocketAddr) -> String {
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let local = http.ip().is_unspecified() || http.ip().is_loopback();
-    let host = if local { format!("localhost:{}", http.port()) } else { http.to_string() };
-    config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{host}"))
 }
 
 /// No key is made where the system gives no random bytes.
