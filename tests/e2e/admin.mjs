@@ -45,6 +45,22 @@ check('the link of the first start makes the first user, once', async ({ weir, b
   await again.close();
 });
 
+check('the page comes with a strict policy, its files compressed and for good', async ({ weir }) => {
+  const headers = { 'Accept-Encoding': 'gzip' };
+  const page = await fetch(`${weir.base}/admin/streams`, { headers });
+  const html = await page.text();
+  const policy = page.headers.get('content-security-policy') ?? '';
+  that(policy.includes("default-src 'none'") && policy.includes("frame-ancestors 'none'"), `the policy: ${policy}`);
+  that(!policy.includes('unsafe'), `the policy allows what is inline: ${policy}`);
+  that(page.headers.get('x-content-type-options') === 'nosniff', 'no nosniff');
+  that(page.headers.get('cache-control') === 'no-cache', 'the page is kept');
+  const script = html.match(/src="(\/admin\/assets\/[^"]+\.js)"/)?.[1];
+  const file = await fetch(`${weir.base}${script}`, { headers });
+  that(file.headers.get('content-encoding') === 'gzip', `sent as ${file.headers.get('content-encoding')}`);
+  that(file.headers.get('cache-control')?.includes('immutable'), 'the script is asked for again and again');
+  that((await fetch(`${weir.base}/admin/assets/none.js`)).status === 404, 'a file that is not there');
+});
+
 check('signing in: a wrong password is refused, the right one opens the overview', async ({ weir, browser, people }) => {
   const owner = await browser.open('owner');
   await owner.page.goto(`${weir.base}/admin/`);

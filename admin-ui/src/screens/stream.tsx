@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { useCallback, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { api, ask, type Stream } from '../api/client';
 import { isRunning, may, streamQuery, useMe } from '../api/queries';
 import { ago, bits, codecName, dateTime, whole } from '../lib/format';
@@ -39,6 +39,13 @@ function Shown({ stream, updatedAt }: { stream: Stream; updatedAt: number }) {
   const tabs = TABS.filter((tab) => tab !== 'settings' || may(me, 'operator'));
   const tab: Tab = tabs.find((tab) => tab === search.tab) ?? 'live';
   const now = useNow();
+  const bar = useRef<HTMLElement>(null);
+  // On a phone the chosen one may lie beyond the edge.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: when the tab changes
+  useEffect(() => {
+    const chosen = bar.current?.querySelector<HTMLElement>('[aria-current]');
+    if (bar.current && chosen) bar.current.scrollLeft = chosen.offsetLeft - bar.current.offsetLeft - 40;
+  }, [tab]);
   const latency = useRef<number>(undefined);
   const points = useHealth(stream, updatedAt, latency);
   const onLatency = useCallback((ms: number | undefined) => {
@@ -59,7 +66,7 @@ function Shown({ stream, updatedAt }: { stream: Stream; updatedAt: number }) {
       >
         {may(me, 'operator') && isRunning(stream) && <Disconnect stream={stream} />}
       </PageHead>
-      <nav className="tabs" aria-label={words.stream.tabsLabel}>
+      <nav className="tabs" aria-label={words.stream.tabsLabel} ref={bar}>
         {tabs.map((name) => (
           <Link
             key={name}

@@ -149,10 +149,12 @@ function Deliveries({ webhook }: { webhook: Webhook }) {
                         </Badge>
                       </td>
                       <td data-label={words.webhooks.answer}>
-                        {row.status ?? row.error ?? '–'}
-                        {row.next_at && row.attempts > 0 && (
-                          <span className="hint"> {words.webhooks.nextTry(clock(row.next_at))}</span>
-                        )}
+                        <span>
+                          {row.status ?? row.error ?? '–'}
+                          {row.next_at && row.attempts > 0 && (
+                            <span className="hint"> {words.webhooks.nextTry(clock(row.next_at))}</span>
+                          )}
+                        </span>
                       </td>
                       <td data-label={words.webhooks.attempts} className="number">
                         {row.attempts}
