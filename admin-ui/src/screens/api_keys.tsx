@@ -19,6 +19,7 @@ import {
   PageHead,
   Sheet,
 } from '../ui/kit';
+import { actions, Table } from '../ui/table';
 import { say } from '../ui/toast';
 import { words } from '../words';
 
@@ -43,44 +44,28 @@ export function ApiKeys() {
                 {words.apiKeys.noneHelp}
               </Empty>
             ) : (
-              <div className="table-wrap">
-                <table className="table cards">
-                  <thead>
-                    <tr>
-                      <th>{words.common.name}</th>
-                      <th>{words.common.role}</th>
-                      <th>{words.stream.prefix}</th>
-                      <th>{words.common.created}</th>
-                      <th>{words.common.lastUsed}</th>
-                      <th>
-                        <span className="visually-hidden">{words.common.actions}</span>
-                      </th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {keys.map((key) => (
-                      <tr key={key.id}>
-                        <td className="title">{key.name}</td>
-                        <td data-label={words.common.role}>
-                          <Badge tone="accent">{words.roles[key.role]}</Badge>
-                        </td>
-                        <td data-label={words.stream.prefix} className="mono">
-                          {key.prefix}…
-                        </td>
-                        <td data-label={words.common.created}>{dateTime(key.created_at)}</td>
-                        <td data-label={words.common.lastUsed}>
-                          {key.last_used_at ? ago(key.last_used_at, now) : words.common.never}
-                        </td>
-                        <td data-label="" className="end">
-                          <Button size="small" tone="danger" onPress={() => setRevoked(key)}>
-                            {words.apiKeys.revoke}
-                          </Button>
-                        </td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
+              <Table
+                rows={keys}
+                keyOf={(key) => key.id}
+                columns={[
+                  { title: words.common.name, kind: 'title', cell: (key) => key.name },
+                  {
+                    title: words.common.role,
+                    cell: (key) => <Badge tone="accent">{words.roles[key.role]}</Badge>,
+                  },
+                  { title: words.stream.prefix, kind: 'mono', cell: (key) => `${key.prefix}…` },
+                  { title: words.common.created, cell: (key) => dateTime(key.created_at) },
+                  {
+                    title: words.common.lastUsed,
+                    cell: (key) => (key.last_used_at ? ago(key.last_used_at, now) : words.common.never),
+                  },
+                  ...actions<ApiKey>(true, (key) => (
+                    <Button size="small" tone="danger" onPress={() => setRevoked(key)}>
+                      {words.apiKeys.revoke}
+                    </Button>
+                  )),
+                ]}
+              />
             )
           }
         </Loaded>

@@ -4,6 +4,7 @@ import { type AuditEntry, api, ask } from '../api/client';
 import { apiKeysQuery, may, useMe, usersQuery } from '../api/queries';
 import { dateTime } from '../lib/format';
 import { Badge, Button, Card, Check, Empty, Field, Loaded, PageHead } from '../ui/kit';
+import { Table } from '../ui/table';
 import { words } from '../words';
 
 const LIMIT = 100;
@@ -102,49 +103,37 @@ function useNames(): (actor: string) => string {
 export function AuditTable({ entries }: { entries: readonly AuditEntry[] }) {
   const nameOf = useNames();
   return (
-    <div className="table-wrap">
-      <table className="table cards">
-        <thead>
-          <tr>
-            <th>{words.audit.action}</th>
-            <th>{words.audit.actor}</th>
-            <th>{words.audit.target}</th>
-            <th>{words.audit.address}</th>
-            <th>{words.audit.time}</th>
-            <th>{words.audit.outcome}</th>
-            <th>{words.audit.details}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {entries.map((entry) => (
-            <tr key={entry.seq}>
-              <td className="title mono">{entry.action}</td>
-              <td data-label={words.audit.actor}>{nameOf(entry.actor)}</td>
-              <td data-label={words.audit.target} className="mono break">
-                {entry.target}
-              </td>
-              <td data-label={words.audit.address}>{entry.address ?? '–'}</td>
-              <td data-label={words.audit.time}>{dateTime(entry.at)}</td>
-              <td data-label={words.audit.outcome}>
-                <Badge tone={entry.outcome === 'done' ? 'good' : 'bad'}>
-                  {words.audit.outcomes[entry.outcome] ?? entry.outcome}
-                </Badge>
-              </td>
-              <td data-label={words.audit.details}>
-                {entry.before || entry.after ? (
-                  <details className="more">
-                    <summary>{words.audit.details}</summary>
-                    <pre>{shown(entry)}</pre>
-                  </details>
-                ) : (
-                  '–'
-                )}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      rows={entries}
+      keyOf={(entry) => entry.seq}
+      columns={[
+        { title: words.audit.action, kind: 'mono title', cell: (entry) => entry.action },
+        { title: words.audit.actor, cell: (entry) => nameOf(entry.actor) },
+        { title: words.audit.target, cell: (entry) => <span className="mono-wrap">{entry.target}</span> },
+        { title: words.audit.address, cell: (entry) => entry.address ?? '–' },
+        { title: words.audit.time, cell: (entry) => dateTime(entry.at) },
+        {
+          title: words.audit.outcome,
+          cell: ({ outcome }) => (
+            <Badge tone={outcome === 'done' ? 'good' : 'bad'}>
+              {words.audit.outcomes[outcome] ?? outcome}
+            </Badge>
+          ),
+        },
+        {
+          title: words.audit.details,
+          cell: (entry) =>
+            entry.before || entry.after ? (
+              <details className="more">
+                <summary>{words.audit.details}</summary>
+                <pre>{shown(entry)}</pre>
+              </details>
+            ) : (
+              '–'
+            ),
+        },
+      ]}
+    />
   );
 }
 

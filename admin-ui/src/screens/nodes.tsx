@@ -5,6 +5,7 @@ import { nodesQuery } from '../api/queries';
 import { ago, whole } from '../lib/format';
 import { useNow } from '../lib/now';
 import { Badge, type BadgeTone, Button, Card, Confirm, Loaded, PageHead } from '../ui/kit';
+import { actions, Table } from '../ui/table';
 import { say } from '../ui/toast';
 import { words } from '../words';
 
@@ -21,57 +22,34 @@ export function Nodes() {
       <Card isFlush>
         <Loaded query={query} rows={3}>
           {({ data }) => (
-            <div className="table-wrap">
-              <table className="table cards">
-                <thead>
-                  <tr>
-                    <th>{words.stream.facts.node}</th>
-                    <th>{words.common.status}</th>
-                    <th className="number">{words.nodes.streams}</th>
-                    <th className="number">{words.nodes.publishers}</th>
-                    <th className="number">{words.nodes.viewers}</th>
-                    <th>{words.nodes.started}</th>
-                    <th>{words.nodes.version}</th>
-                    <th>
-                      <span className="visually-hidden">{words.common.actions}</span>
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {data.map((node) => (
-                    <tr key={node.id}>
-                      <td className="title">{node.id}</td>
-                      <td data-label={words.common.status}>
-                        <Badge tone={TONES[node.state] ?? 'plain'}>
-                          {words.nodes.states[node.state] ?? node.state}
-                        </Badge>
-                      </td>
-                      <td data-label={words.nodes.streams} className="number">
-                        {whole(node.streams)}
-                      </td>
-                      <td data-label={words.nodes.publishers} className="number">
-                        {whole(node.publishers)}
-                      </td>
-                      <td data-label={words.nodes.viewers} className="number">
-                        {whole(node.viewers)}
-                      </td>
-                      <td data-label={words.nodes.started}>{ago(node.started_at, now)}</td>
-                      <td data-label={words.nodes.version}>{node.version}</td>
-                      <td data-label="" className="end">
-                        <Button
-                          size="small"
-                          tone="danger"
-                          isDisabled={node.state === 'draining'}
-                          onPress={() => setDrained(node)}
-                        >
-                          {words.nodes.drain}
-                        </Button>
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              rows={data}
+              keyOf={(node) => node.id}
+              columns={[
+                { title: words.stream.facts.node, kind: 'title', cell: (node) => node.id },
+                {
+                  title: words.common.status,
+                  cell: ({ state }) => (
+                    <Badge tone={TONES[state] ?? 'plain'}>{words.nodes.states[state] ?? state}</Badge>
+                  ),
+                },
+                { title: words.nodes.streams, kind: 'number', cell: (node) => whole(node.streams) },
+                { title: words.nodes.publishers, kind: 'number', cell: (node) => whole(node.publishers) },
+                { title: words.nodes.viewers, kind: 'number', cell: (node) => whole(node.viewers) },
+                { title: words.nodes.started, cell: (node) => ago(node.started_at, now) },
+                { title: words.nodes.version, cell: (node) => node.version },
+                ...actions<Node>(true, (node) => (
+                  <Button
+                    size="small"
+                    tone="danger"
+                    isDisabled={node.state === 'draining'}
+                    onPress={() => setDrained(node)}
+                  >
+                    {words.nodes.drain}
+                  </Button>
+                )),
+              ]}
+            />
           )}
         </Loaded>
       </Card>

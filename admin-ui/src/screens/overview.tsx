@@ -8,6 +8,7 @@ import { useNow } from '../lib/now';
 import { EventsList } from '../ui/events_list';
 import { Card, Empty, Loaded, PageHead, Skeletons, StateBadge } from '../ui/kit';
 import { type Load, QuotaBars } from '../ui/quotas';
+import { Table } from '../ui/table';
 import { Warnings } from '../ui/warnings';
 import { words } from '../words';
 import { CreateStream } from './create_stream';
@@ -116,41 +117,40 @@ function LiveNow({ query }: { query: StreamsAsked }) {
             );
           }
           return (
-            <div className="table-wrap">
-              <table className="table cards">
-                <thead>
-                  <tr>
-                    <th>{words.streams.columns.name}</th>
-                    <th>{words.streams.columns.state}</th>
-                    <th className="number">{words.streams.columns.viewers}</th>
-                    <th className="number">{words.streams.columns.bitrate}</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {live.slice(0, NAMED).map((stream) => (
-                    <tr key={stream.id}>
-                      <td className="title">
-                        <Link to="/streams/$id" params={{ id: stream.id }}>
-                          {stream.name}
-                        </Link>
-                      </td>
-                      <td data-label={words.streams.columns.state} className="nowrap">
-                        <span>
-                          <StateBadge state={stream.state} />{' '}
-                          <span className="muted">{stream.since && ago(stream.since, now)}</span>
-                        </span>
-                      </td>
-                      <td data-label={words.streams.columns.viewers} className="number">
-                        {whole(stream.viewers)}
-                      </td>
-                      <td data-label={words.streams.columns.bitrate} className="number">
-                        {bits(stream.bitrate)}
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              rows={live.slice(0, NAMED)}
+              keyOf={(stream) => stream.id}
+              columns={[
+                {
+                  title: words.streams.columns.name,
+                  kind: 'title',
+                  cell: ({ id, name }) => (
+                    <Link to="/streams/$id" params={{ id }}>
+                      {name}
+                    </Link>
+                  ),
+                },
+                {
+                  title: words.streams.columns.state,
+                  kind: 'nowrap',
+                  cell: ({ state, since }) => (
+                    <span>
+                      <StateBadge state={state} /> <span className="muted">{since && ago(since, now)}</span>
+                    </span>
+                  ),
+                },
+                {
+                  title: words.streams.columns.viewers,
+                  kind: 'number',
+                  cell: (stream) => whole(stream.viewers),
+                },
+                {
+                  title: words.streams.columns.bitrate,
+                  kind: 'number',
+                  cell: (stream) => bits(stream.bitrate),
+                },
+              ]}
+            />
           );
         }}
       </Loaded>

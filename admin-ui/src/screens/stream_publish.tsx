@@ -5,6 +5,7 @@ import { keysQuery, may, useMe } from '../api/queries';
 import { ago, dateTime } from '../lib/format';
 import { useNow } from '../lib/now';
 import { Button, Card, Confirm, Copyable, Loaded, Notice, Sheet } from '../ui/kit';
+import { actions, Table } from '../ui/table';
 import { say } from '../ui/toast';
 import { words } from '../words';
 
@@ -108,40 +109,23 @@ function Keys({ stream, onMade }: { stream: Stream; onMade: (key: string) => voi
     >
       <Loaded query={query} rows={2}>
         {({ data }) => (
-          <div className="table-wrap">
-            <table className="table cards">
-              <thead>
-                <tr>
-                  <th>{words.stream.prefix}</th>
-                  <th>{words.common.created}</th>
-                  <th>{words.common.lastUsed}</th>
-                  {mayChange && (
-                    <th>
-                      <span className="visually-hidden">{words.common.actions}</span>
-                    </th>
-                  )}
-                </tr>
-              </thead>
-              <tbody>
-                {data.map((key) => (
-                  <tr key={key.id}>
-                    <td className="title mono">{key.prefix}…</td>
-                    <td data-label={words.common.created}>{dateTime(key.created_at)}</td>
-                    <td data-label={words.common.lastUsed}>
-                      {key.last_used_at ? ago(key.last_used_at, now) : words.common.never}
-                    </td>
-                    {mayChange && (
-                      <td data-label="" className="end">
-                        <Button size="small" tone="danger" onPress={() => setDoing({ name: 'revoke', key })}>
-                          {words.stream.revoke}
-                        </Button>
-                      </td>
-                    )}
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table
+            rows={data}
+            keyOf={(key) => key.id}
+            columns={[
+              { title: words.stream.prefix, kind: 'mono title', cell: (key) => `${key.prefix}…` },
+              { title: words.common.created, cell: (key) => dateTime(key.created_at) },
+              {
+                title: words.common.lastUsed,
+                cell: (key) => (key.last_used_at ? ago(key.last_used_at, now) : words.common.never),
+              },
+              ...actions<StreamKey>(mayChange, (key) => (
+                <Button size="small" tone="danger" onPress={() => setDoing({ name: 'revoke', key })}>
+                  {words.stream.revoke}
+                </Button>
+              )),
+            ]}
+          />
         )}
       </Loaded>
       <Confirm

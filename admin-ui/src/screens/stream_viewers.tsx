@@ -5,6 +5,7 @@ import { may, sessionsQuery, useMe } from '../api/queries';
 import { ago } from '../lib/format';
 import { useNow } from '../lib/now';
 import { Button, Card, Confirm, Empty, Loaded } from '../ui/kit';
+import { actions, Table } from '../ui/table';
 import { say } from '../ui/toast';
 import { words } from '../words';
 
@@ -25,46 +26,22 @@ export function ViewersTab({ stream }: { stream: Stream }) {
               {words.stream.noViewersHelp}
             </Empty>
           ) : (
-            <div className="table-wrap">
-              <table className="table cards">
-                <thead>
-                  <tr>
-                    <th>{words.stream.viewer}</th>
-                    <th>{words.stream.address}</th>
-                    <th>{words.stream.protocol}</th>
-                    <th>{words.stream.since}</th>
-                    <th>{words.stream.facts.node}</th>
-                    {mayKick && (
-                      <th>
-                        <span className="visually-hidden">{words.common.actions}</span>
-                      </th>
-                    )}
-                  </tr>
-                </thead>
-                <tbody>
-                  {sessions.map((session) => (
-                    <tr key={session.id}>
-                      <td className="title">{session.sub || session.id}</td>
-                      <td data-label={words.stream.address}>{session.address}</td>
-                      <td data-label={words.stream.protocol} className="mono">
-                        {session.protocol}
-                      </td>
-                      <td data-label={words.stream.since} className="nowrap">
-                        {ago(session.since, now)}
-                      </td>
-                      <td data-label={words.stream.facts.node}>{session.node}</td>
-                      {mayKick && (
-                        <td data-label="" className="end">
-                          <Button size="small" tone="danger" onPress={() => setKicked(session)}>
-                            {words.stream.kick}
-                          </Button>
-                        </td>
-                      )}
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              rows={sessions}
+              keyOf={(session) => session.id}
+              columns={[
+                { title: words.stream.viewer, kind: 'title', cell: (session) => session.sub || session.id },
+                { title: words.stream.address, cell: (session) => session.address },
+                { title: words.stream.protocol, kind: 'mono', cell: (session) => session.protocol },
+                { title: words.stream.since, kind: 'nowrap', cell: (session) => ago(session.since, now) },
+                { title: words.stream.facts.node, cell: (session) => session.node },
+                ...actions<Session>(mayKick, (session) => (
+                  <Button size="small" tone="danger" onPress={() => setKicked(session)}>
+                    {words.stream.kick}
+                  </Button>
+                )),
+              ]}
+            />
           )
         }
       </Loaded>

@@ -18,6 +18,7 @@ import {
   PageHead,
   Sheet,
 } from '../ui/kit';
+import { actions, Table } from '../ui/table';
 import { say } from '../ui/toast';
 import { words } from '../words';
 
@@ -47,63 +48,55 @@ export function Tenants() {
                 {words.tenants.noneHelp}
               </Empty>
             ) : (
-              <div className="table-wrap">
-                <table className="table cards">
-                  <thead>
-                    <tr>
-                      <th>{words.common.tenant}</th>
-                      <th>{words.common.status}</th>
-                      <th className="number">{words.tenants.quotaStreams}</th>
-                      <th className="number">{words.tenants.quotaViewers}</th>
-                      <th className="number">{words.usage.egressRate}</th>
-                      <th>{words.common.created}</th>
-                      <th>
-                        <span className="visually-hidden">{words.common.actions}</span>
-                      </th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {tenants.map((tenant) => (
-                      <tr key={tenant.id}>
-                        <td className="title">
-                          <Link to="/" search={{ tenant: tenant.id }}>
-                            {tenant.name}
-                          </Link>
-                        </td>
-                        <td data-label={words.common.status}>
-                          <Badge tone={tenant.disabled ? 'bad' : 'good'}>
-                            {tenant.disabled ? words.tenants.disabled : words.tenants.active}
-                          </Badge>
-                        </td>
-                        <td data-label={words.tenants.quotaStreams} className="number">
-                          {limit(tenant.quotas.streams, whole)}
-                        </td>
-                        <td data-label={words.tenants.quotaViewers} className="number">
-                          {limit(tenant.quotas.viewers, whole)}
-                        </td>
-                        <td data-label={words.usage.egressRate} className="number">
-                          {limit(tenant.quotas.egress_bps, bits)}
-                        </td>
-                        <td data-label={words.common.created}>{dateTime(tenant.created_at)}</td>
-                        <td data-label="" className="end">
-                          <span className="actions compact">
-                            <Button size="small" onPress={() => setDoing({ name: 'edit', tenant })}>
-                              {words.tenants.edit}
-                            </Button>
-                            <Button
-                              size="small"
-                              tone="danger"
-                              onPress={() => setDoing({ name: 'delete', tenant })}
-                            >
-                              {words.common.delete}
-                            </Button>
-                          </span>
-                        </td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
+              <Table
+                rows={tenants}
+                keyOf={(tenant) => tenant.id}
+                columns={[
+                  {
+                    title: words.common.tenant,
+                    kind: 'title',
+                    cell: ({ id, name }) => (
+                      <Link to="/" search={{ tenant: id }}>
+                        {name}
+                      </Link>
+                    ),
+                  },
+                  {
+                    title: words.common.status,
+                    cell: ({ disabled }) => (
+                      <Badge tone={disabled ? 'bad' : 'good'}>
+                        {disabled ? words.tenants.disabled : words.tenants.active}
+                      </Badge>
+                    ),
+                  },
+                  {
+                    title: words.tenants.quotaStreams,
+                    kind: 'number',
+                    cell: ({ quotas }) => limit(quotas.streams, whole),
+                  },
+                  {
+                    title: words.tenants.quotaViewers,
+                    kind: 'number',
+                    cell: ({ quotas }) => limit(quotas.viewers, whole),
+                  },
+                  {
+                    title: words.usage.egressRate,
+                    kind: 'number',
+                    cell: ({ quotas }) => limit(quotas.egress_bps, bits),
+                  },
+                  { title: words.common.created, cell: (tenant) => dateTime(tenant.created_at) },
+                  ...actions<Tenant>(true, (tenant) => (
+                    <span className="actions compact">
+                      <Button size="small" onPress={() => setDoing({ name: 'edit', tenant })}>
+                        {words.tenants.edit}
+                      </Button>
+                      <Button size="small" tone="danger" onPress={() => setDoing({ name: 'delete', tenant })}>
+                        {words.common.delete}
+                      </Button>
+                    </span>
+                  )),
+                ]}
+              />
             )
           }
         </Loaded>

@@ -20,6 +20,7 @@ import {
   Sheet,
 } from '../ui/kit';
 import { NeedTenant } from '../ui/need_tenant';
+import { actions, Table } from '../ui/table';
 import { say } from '../ui/toast';
 import { words } from '../words';
 
@@ -152,40 +153,27 @@ function Keys() {
               {words.tokens.noneHelp}
             </Empty>
           ) : (
-            <div className="table-wrap">
-              <table className="table cards">
-                <thead>
-                  <tr>
-                    <th>{words.tokens.kid}</th>
-                    <th>{words.tokens.algorithm}</th>
-                    <th>{words.common.created}</th>
-                    {mayChange && (
-                      <th>
-                        <span className="visually-hidden">{words.common.actions}</span>
-                      </th>
-                    )}
-                  </tr>
-                </thead>
-                <tbody>
-                  {data.map((key) => (
-                    <tr key={key.id}>
-                      <td className="title mono-wrap">{key.kid ?? key.jwks_url}</td>
-                      <td data-label={words.tokens.algorithm}>
-                        {key.jwks_url ? <SetState set={key} /> : key.algorithm}
-                      </td>
-                      <td data-label={words.common.created}>{dateTime(key.created_at)}</td>
-                      {mayChange && (
-                        <td data-label="" className="end">
-                          <Button size="small" tone="danger" onPress={() => setRemoved(key)}>
-                            {words.users.remove}
-                          </Button>
-                        </td>
-                      )}
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              rows={data}
+              keyOf={(key) => key.id}
+              columns={[
+                {
+                  title: words.tokens.kid,
+                  kind: 'title',
+                  cell: (key) => <span className="mono-wrap">{key.kid ?? key.jwks_url}</span>,
+                },
+                {
+                  title: words.tokens.algorithm,
+                  cell: (key) => (key.jwks_url ? <SetState set={key} /> : key.algorithm),
+                },
+                { title: words.common.created, cell: (key) => dateTime(key.created_at) },
+                ...actions<SigningKey>(mayChange, (key) => (
+                  <Button size="small" tone="danger" onPress={() => setRemoved(key)}>
+                    {words.users.remove}
+                  </Button>
+                )),
+              ]}
+            />
           )
         }
       </Loaded>

@@ -13,12 +13,14 @@ import {
   Confirm,
   Copyable,
   Empty,
+  explain,
   Field,
   Loaded,
   Notice,
   PageHead,
   Sheet,
 } from '../ui/kit';
+import { actions, Table } from '../ui/table';
 import { say } from '../ui/toast';
 import { words } from '../words';
 
@@ -37,6 +39,7 @@ export function Users() {
   const { data: tenants } = useQuery({ ...tenantsQuery, enabled: isPlatform });
   const [isAdding, setAdding] = useState(false);
   const [doing, setDoing] = useState<Doing>({ name: 'nothing' });
+  const isOwn = (user: User) => user.id === me.user?.id;
   const stop = () => setDoing({ name: 'nothing' });
   const refresh = () => client.invalidateQueries({ queryKey: ['users'] });
   const tenantName = (id: string) => tenants?.find((tenant) => tenant.id === id)?.name ?? id;
@@ -60,79 +63,72 @@ export function Users() {
                 {words.users.noneHelp}
               </Empty>
             ) : (
-              <div className="table-wrap">
-                <table className="table cards">
-                  <thead>
-                    <tr>
-                      <th>{words.common.name}</th>
-                      <th>{words.users.login}</th>
-                      <th>{words.users.roles}</th>
-                      <th>{words.users.lastLogin}</th>
-                      <th>
-                        <span className="visually-hidden">{words.common.actions}</span>
-                      </th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {users.map((user) => {
-                      const isOwn = user.id === me.user?.id;
-                      return (
-                        <tr key={user.id}>
-                          <td className="title">
-                            {user.name} {isOwn && <Badge tone="accent">{words.users.you}</Badge>}
-                          </td>
-                          <td data-label={words.users.login}>{user.login}</td>
-                          <td data-label={words.users.roles}>
-                            <span>
-                              {user.roles.map((grant) => (
-                                <span key={grant.tenant ?? ''} className="role">
-                                  {words.roles[grant.role]}
-                                  {!me.tenant && grant.tenant && (
-                                    <span className="muted"> · {tenantName(grant.tenant)}</span>
-                                  )}
-                                </span>
-                              ))}
-                            </span>
-                          </td>
-                          <td data-label={words.users.lastLogin}>
-                            {user.last_login_at ? (
-                              ago(user.last_login_at, now)
-                            ) : (
-                              <Badge tone="warn">{words.users.invited}</Badge>
+              <Table
+                rows={users}
+                keyOf={(user) => user.id}
+                columns={[
+                  {
+                    title: words.common.name,
+                    kind: 'title',
+                    cell: (user) => (
+                      <>
+                        {user.name} {isOwn(user) && <Badge tone="accent">{words.users.you}</Badge>}
+                      </>
+                    ),
+                  },
+                  { title: words.users.login, cell: (user) => user.login },
+                  {
+                    title: words.users.roles,
+                    cell: (user) => (
+                      <span>
+                        {user.roles.map((grant) => (
+                          <span key={grant.tenant ?? ''} className="role">
+                            {words.roles[grant.role]}
+                            {!me.tenant && grant.tenant && (
+                              <span className="muted"> · {tenantName(grant.tenant)}</span>
                             )}
-                          </td>
-                          <td data-label="" className="end">
-                            {!isOwn && (
-                              <span className="actions compact">
-                                {me.tenant && (
-                                  <Button size="small" onPress={() => setDoing({ name: 'role', user })}>
-                                    {words.users.changeRole}
-                                  </Button>
-                                )}
-                                <Button
-                                  size="small"
-                                  onPress={() =>
-                                    void newLink(user).catch((error) => say(String(error.message), 'bad'))
-                                  }
-                                >
-                                  {words.users.newLink}
-                                </Button>
-                                <Button
-                                  size="small"
-                                  tone="danger"
-                                  onPress={() => setDoing({ name: 'remove', user })}
-                                >
-                                  {words.users.remove}
-                                </Button>
-                              </span>
-                            )}
-                          </td>
-                        </tr>
-                      );
-                    })}
-                  </tbody>
-                </table>
-              </div>
+                          </span>
+                        ))}
+                      </span>
+                    ),
+                  },
+                  {
+                    title: words.users.lastLogin,
+                    cell: (user) =>
+                      user.last_login_at ? (
+                        ago(user.last_login_at, now)
+                      ) : (
+                        <Badge tone="warn">{words.users.invited}</Badge>
+                      ),
+                  },
+                  ...actions<User>(
+                    true,
+                    (user) =>
+                      !isOwn(user) && (
+                        <span className="actions compact">
+                          {me.tenant && (
+                            <Button size="small" onPress={() => setDoing({ name: 'role', user })}>
+                              {words.users.changeRole}
+                            </Button>
+                          )}
+                          <Button
+                            size="small"
+                            onPress={() => void newLink(user).catch((error) => say(explain(error), 'bad'))}
+                          >
+                            {words.users.newLink}
+                          </Button>
+                          <Button
+                            size="small"
+                            tone="danger"
+                            onPress={() => setDoing({ name: 'remove', user })}
+                          >
+                            {words.users.remove}
+                          </Button>
+                        </span>
+                      ),
+                  ),
+                ]}
+              />
             )
           }
         </Loaded>

@@ -5,6 +5,7 @@ import { api, ask, type Delivery, type Webhook } from '../api/client';
 import { may, useMe, webhookQuery } from '../api/queries';
 import { clock, dateTime } from '../lib/format';
 import { Badge, type BadgeTone, Button, Card, Confirm, Empty, Loaded, PageHead } from '../ui/kit';
+import { actions, Table } from '../ui/table';
 import { say } from '../ui/toast';
 import { words } from '../words';
 import { WebhookState } from './webhooks';
@@ -122,62 +123,46 @@ function Deliveries({ webhook }: { webhook: Webhook }) {
               {words.webhooks.noDeliveriesHelp}
             </Empty>
           ) : (
-            <div className="table-wrap">
-              <table className="table cards">
-                <thead>
-                  <tr>
-                    <th>{words.webhooks.event}</th>
-                    <th>{words.common.status}</th>
-                    <th>{words.webhooks.answer}</th>
-                    <th className="number">{words.webhooks.attempts}</th>
-                    <th>{words.audit.time}</th>
-                    <th>{words.webhooks.payload}</th>
-                    {mayChange && (
-                      <th>
-                        <span className="visually-hidden">{words.common.actions}</span>
-                      </th>
-                    )}
-                  </tr>
-                </thead>
-                <tbody>
-                  {rows.map((row) => (
-                    <tr key={row.id}>
-                      <td className="title mono">{row.event}</td>
-                      <td data-label={words.common.status}>
-                        <Badge tone={TONES[row.state] ?? 'plain'}>
-                          {words.webhooks.states[row.state] ?? row.state}
-                        </Badge>
-                      </td>
-                      <td data-label={words.webhooks.answer}>
-                        <span>
-                          {row.status ?? row.error ?? '–'}
-                          {row.next_at && row.attempts > 0 && (
-                            <span className="hint"> {words.webhooks.nextTry(clock(row.next_at))}</span>
-                          )}
-                        </span>
-                      </td>
-                      <td data-label={words.webhooks.attempts} className="number">
-                        {row.attempts}
-                      </td>
-                      <td data-label={words.audit.time}>{dateTime(row.created_at)}</td>
-                      <td data-label={words.webhooks.payload}>
-                        <details className="more">
-                          <summary>{words.audit.details}</summary>
-                          <pre>{row.payload}</pre>
-                        </details>
-                      </td>
-                      {mayChange && (
-                        <td data-label="" className="end">
-                          <Button size="small" onPress={() => void again(row)}>
-                            {words.webhooks.redeliver}
-                          </Button>
-                        </td>
+            <Table
+              rows={rows}
+              keyOf={(row) => row.id}
+              columns={[
+                { title: words.webhooks.event, kind: 'mono title', cell: (row) => row.event },
+                {
+                  title: words.common.status,
+                  cell: ({ state }) => (
+                    <Badge tone={TONES[state] ?? 'plain'}>{words.webhooks.states[state] ?? state}</Badge>
+                  ),
+                },
+                {
+                  title: words.webhooks.answer,
+                  cell: (row) => (
+                    <span>
+                      {row.status ?? row.error ?? '–'}
+                      {row.next_at && row.attempts > 0 && (
+                        <span className="hint"> {words.webhooks.nextTry(clock(row.next_at))}</span>
                       )}
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+                    </span>
+                  ),
+                },
+                { title: words.webhooks.attempts, kind: 'number', cell: (row) => row.attempts },
+                { title: words.audit.time, cell: (row) => dateTime(row.created_at) },
+                {
+                  title: words.webhooks.payload,
+                  cell: (row) => (
+                    <details className="more">
+                      <summary>{words.audit.details}</summary>
+                      <pre>{row.payload}</pre>
+                    </details>
+                  ),
+                },
+                ...actions<Delivery>(mayChange, (row) => (
+                  <Button size="small" onPress={() => void again(row)}>
+                    {words.webhooks.redeliver}
+                  </Button>
+                )),
+              ]}
+            />
           );
         }}
       </Loaded>

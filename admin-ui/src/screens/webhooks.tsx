@@ -19,6 +19,7 @@ import {
   Sheet,
 } from '../ui/kit';
 import { NeedTenant } from '../ui/need_tenant';
+import { Table } from '../ui/table';
 import { words } from '../words';
 
 export function WebhookState({ webhook }: { webhook: Webhook }) {
@@ -60,36 +61,27 @@ function Listed() {
               {words.webhooks.noneHelp}
             </Empty>
           ) : (
-            <div className="table-wrap">
-              <table className="table cards">
-                <thead>
-                  <tr>
-                    <th>{words.webhooks.url}</th>
-                    <th>{words.webhooks.events}</th>
-                    <th>{words.common.status}</th>
-                    <th>{words.common.created}</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {data.map((webhook) => (
-                    <tr key={webhook.id}>
-                      <td className="title">
-                        <Link to="/webhooks/$id" params={{ id: webhook.id }}>
-                          {webhook.url}
-                        </Link>
-                      </td>
-                      <td data-label={words.webhooks.events}>
-                        {webhook.events.length === 0 ? words.webhooks.allEvents : webhook.events.join(', ')}
-                      </td>
-                      <td data-label={words.common.status}>
-                        <WebhookState webhook={webhook} />
-                      </td>
-                      <td data-label={words.common.created}>{dateTime(webhook.created_at)}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              rows={data}
+              keyOf={(webhook) => webhook.id}
+              columns={[
+                {
+                  title: words.webhooks.url,
+                  kind: 'title',
+                  cell: ({ id, url }) => (
+                    <Link to="/webhooks/$id" params={{ id }}>
+                      {url}
+                    </Link>
+                  ),
+                },
+                {
+                  title: words.webhooks.events,
+                  cell: ({ events }) => (events.length === 0 ? words.webhooks.allEvents : events.join(', ')),
+                },
+                { title: words.common.status, cell: (webhook) => <WebhookState webhook={webhook} /> },
+                { title: words.common.created, cell: (webhook) => dateTime(webhook.created_at) },
+              ]}
+            />
           )
         }
       </Loaded>
