@@ -15,7 +15,7 @@ use crate::api::{self, Health, Phase};
 use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
 use crate::cluster::seats::Seats;
-use crate::cluster::{Bus, Counters, LocalCounters};
+use crate::cluster::{Bus, Counters, LocalCounters, Message};
 use crate::config::{Config, DatabaseUrl};
 use crate::hooks::Feed;
 use crate::net::client::Trusted;
@@ -143,8 +143,6 @@ impl Node {
         }
         node.tasks.extend(certificate.map(|certificate| actix_rt::spawn(keep_certificate(certificate))));
         node.tasks.push(actix_rt::spawn(log_limits(node.parts.metrics.clone())));
-        // Last: a node that can't start makes no key.
-        first_start(config, &node.parts).await?;
         node.parts.health.enter(Phase::Ready);
         node.beat.exchange().await;
         node.tasks.push(actix_rt::spawn(node.beat.clone().run()));

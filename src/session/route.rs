@@ -200,7 +200,6 @@ impl Visit<'_> {
         true
     }
 
-    fn facts(self) -> HttpResponse {
     /// Whether a stream that does not run here is published on another node; nobody can tell while the cluster is away.
     async fn is_elsewhere(&self) -> Result<bool, cluster::Error> {
         let id = &self.door.play.stream.id;
