@@ -1,18 +1,20 @@
 //! The composition root: chooses the parts, binds the ports, runs until told to stop.
 
+mod cluster;
 mod enforcer;
+mod peers;
 mod watcher;
 
 use crate::api::{self, Health, Phase};
 use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
+use crate::cluster::peers::Peers;
 use crate::cluster::seats::Seats;
-use crate::cluster::{Bus, Counters, LocalBus, LocalCounters, LocalOwnership, Message, Owner};
+use crate::cluster::{Bus, Counters, LocalCounters, Message};
 use crate::config::{Config, DatabaseUrl, write_private};
 use crate::hooks::client::Client;
 use crate::hooks::guard::Guard;
 use crate::hooks::{self, Event, Feed};
-use crate::id::{KeyId, StreamId};
 use crate::net::client::Trusted;
 use crate::net::door::{self, Door};
 use crate::net::server::{self, Options};
@@ -33,8 +35,8 @@ use crate::tenancy;
 use actix::Arbiter;
 use actix_server::ServerHandle;
 use actix_web::{App as WebApp, HttpResponse, web};
-use anyhow::{Context as _, bail};
-use async_trait::async_trait;
+use anyhow::Context as _;
+use cluster::{Beat, Cluster};
 use enforcer::Enforcer;
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -87,6 +89,7 @@ pub struct Node {
     pub administration: Arc<api::State>,
     parts: Arc<Parts>,
     publishers: Arc<rtmp::Server>,
+    beat: Beat,
     http: Vec<ServerHandle>,
     tasks: Vec<JoinHandle<()>>,
     arbiters: Vec<Arbiter>,
@@ -97,9 +100,6 @@ pub struct Node {
 impl Node {
     /// Starts all parts; nothing is reachable before everything is ready.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        if config.redis.url.is_some() {
-            bail!("`redis.url` is set, but this version runs one node only; leave it out (WEIR_REDIS_URL)");
-        }
         let http = bind(config.http.listen, "http.listen")?;
         let rtmp = bind(config.rtmp.listen, "rtmp.listen")?;
         let rtmps = config.rtmps.listen.map(|listen| bind(listen, "rtmps.listen")).transpose()?;
@@ -114,7 +114,8 @@ impl Node {
         let ingest = (cores / 4).max(1);
         let arbiters: Vec<Arbiter> = (0..ingest).map(|_| Arbiter::new()).collect();
         let (feed, events) = Feed::new();
-        let parts = Arc::new(assemble(config, &arbiters, feed).await?);
+        let (parts, cluster) = assemble(config, &arbiters, feed, addresses.internal).await?;
+        let parts = Arc::new(parts);
         parts.metrics.watch_panics();
         first_start(config, &parts).await?;
         let drain_asked = Arc::new(Notify::new());
@@ -122,8 +123,9 @@ impl Node {
         let workers = cores.saturating_sub(ingest).max(1);
         let mut node = Self {
             addresses,
-            administration: Arc::new(administration(config, &parts, addresses.rtmp)),
-            publishers: serve_behind(&parts.trusted, publishing(config, &parts)),
+            administration: Arc::new(administration(config, &parts, &cluster, addresses.rtmp)),
+            publishers: serve_behind(&parts.trusted, publishing(config, &parts, &cluster)),
+            beat: cluster.beat(parts.health.clone(), parts.metrics.clone(), parts.clock.unix_us()),
             parts,
             http: Vec::new(),
             tasks: Vec::new(),
@@ -135,7 +137,7 @@ impl Node {
         let certificate = config.tls.as_ref().map(|tls| Reloading::load(&tls.cert, &tls.key)).transpose()?;
         let tls = |protocol| certificate.as_ref().map(|certificate| certificate.acceptor(protocol)).transpose();
         node.serve_public(http, workers, tls(Some("http/1.1"))?, config)?;
-        node.serve_internal(internal, config)?;
+        node.serve_internal(internal, cluster.peers, config)?;
         node.serve_publishers(rtmp, None);
         if let Some(rtmps) = rtmps {
             node.serve_publishers(rtmps, tls(None)?);
@@ -143,6 +145,9 @@ impl Node {
         node.tasks.extend(certificate.map(|certificate| actix_rt::spawn(keep_certificate(certificate))));
         node.tasks.push(actix_rt::spawn(log_limits(node.parts.metrics.clone())));
         node.parts.health.enter(Phase::Ready);
+        node.beat.exchange().await;
+        node.tasks.push(actix_rt::spawn(node.beat.clone().run()));
+        node.tasks.extend(cluster.listening);
         Ok(node)
     }
 
@@ -189,8 +194,8 @@ impl Node {
         Ok(())
     }
 
-    fn serve_internal(&mut self, listener: TcpListener, config: &Config) -> anyhow::Result<()> {
-        let parts = self.parts.clone();
+    fn serve_internal(&mut self, listener: TcpListener, asked: Arc<Peers>, config: &Config) -> anyhow::Result<()> {
+        let (parts, publishers) = (self.parts.clone(), self.publishers.clone());
         // Nobody comes here but other nodes and who watches them.
         let door = door(config, Trusted::default(), u32::MAX, &self.parts);
         let options = Options { name: "internal", workers: 1, tls: None, connections_max: CONNECTIONS_MAX, door };
@@ -198,7 +203,10 @@ impl Node {
             WebApp::new()
                 .app_data(web::Data::from(parts.metrics.clone()))
                 .app_data(web::Data::from(parts.health.clone()))
+                .app_data(web::Data::from(asked.clone()))
+                .app_data(web::Data::from(publishers.clone()))
                 .configure(api::health)
+                .configure(peers::configure)
                 .route("/metrics", web::get().to(metrics))
         })?;
         self.http.push(server.handle());
@@ -225,6 +233,7 @@ impl Node {
     /// Sends everybody away and ends; viewers are told, and come back to another node or after the restart.
     pub async fn drain(self) {
         self.parts.health.enter(Phase::Draining);
+        self.beat.exchange().await;
         tracing::info!(viewers = self.parts.metrics.viewers.get(), "draining");
         let deadline = self.parts.clock.monotonic() + self.drain_timeout;
         self.publishers.drain();
@@ -239,6 +248,7 @@ impl Node {
         self.publishers.end();
         // Connections that don't end are cut with the process.
         let _ = actix_rt::time::timeout(PUBLISHERS_END, self.publishers.wait_until_idle()).await;
+        self.beat.leave().await;
         for server in &self.http {
             server.stop(false).await;
         }
@@ -252,7 +262,12 @@ impl Node {
     }
 }
 
-async fn assemble(config: &Config, arbiters: &[Arbiter], feed: Arc<Feed>) -> anyhow::Result<Parts> {
+async fn assemble(
+    config: &Config,
+    arbiters: &[Arbiter],
+    feed: Arc<Feed>,
+    internal: SocketAddr,
+) -> anyhow::Result<(Parts, Cluster)> {
     let clock: Arc<dyn Clock> = Arc::new(System::new());
     let metrics = Arc::new(Metrics::new());
     let root = config.root_secret(random())?;
@@ -265,10 +280,12 @@ async fn assemble(config: &Config, arbiters: &[Arbiter], feed: Arc<Feed>) -> any
         Bounds { bytes: config.limits.backlog_bytes, span_us: i64::from(config.limits.backlog_s) * 1_000_000 };
     let trusted = Trusted::new(config.trusted_proxies.iter().copied());
     let health = Arc::new(Health::new(store.clone(), metrics.clone()));
-    let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
+    let redis = config.redis.url.as_ref();
+    let myself = cluster::myself(config, internal, random());
+    let cluster = Cluster::open(redis, myself, store.clone(), secrets.clone(), clock.clone(), health.clone())?;
     let counters: Arc<dyn Counters> = Arc::new(LocalCounters::default());
     let seats = Arc::new(Seats::default());
-    Ok(Parts {
+    let parts = Parts {
         clock,
         metrics,
         store,
@@ -276,13 +293,14 @@ async fn assemble(config: &Config, arbiters: &[Arbiter], feed: Arc<Feed>) -> any
         registry,
         admission,
         health,
-        bus,
+        bus: cluster.bus.clone(),
         counters,
         seats,
         feed,
         trusted,
         backlog,
-    })
+    };
+    Ok((parts, cluster))
 }
 
 fn enforcer(config: &Config, parts: &Parts, drain: Arc<Notify>) -> Enforcer {
@@ -344,14 +362,14 @@ fn key_fetcher(config: &Config, parts: &Parts, client: Arc<Client>) -> hooks::Ke
     }
 }
 
-fn publishing(config: &Config, parts: &Parts) -> rtmp::Parts {
+fn publishing(config: &Config, parts: &Parts, cluster: &Cluster) -> rtmp::Parts {
     let backlog = parts.backlog;
     let admission = parts.admission.clone();
     rtmp::Parts {
-        node: config.node.id.clone(),
+        node: cluster.nodes.myself.node.clone(),
         store: parts.store.clone(),
-        ownership: Arc::new(LocalOwnership::new(parts.store.clone(), config.node.id.clone(), config.node.url.clone())),
-        inquiry: Arc::new(NoOtherNode),
+        ownership: cluster.ownership.clone(),
+        inquiry: Arc::new(peers::Asking { peers: cluster.peers.clone() }),
         registry: parts.registry.clone(),
         secrets: parts.secrets.clone(),
         clock: parts.clock.clone(),
@@ -393,7 +411,7 @@ fn serve_behind(trusted: &Trusted, parts: rtmp::Parts) -> Arc<rtmp::Server> {
 }
 
 /// `rtmp` is where publishers are really listened for.
-fn administration(config: &Config, parts: &Parts, rtmp: SocketAddr) -> api::State {
+fn administration(config: &Config, parts: &Parts, cluster: &Cluster, rtmp: SocketAddr) -> api::State {
     let mut config = config.clone();
     config.rtmp.listen = rtmp;
     let parts = api::Parts {
@@ -406,18 +424,9 @@ fn administration(config: &Config, parts: &Parts, rtmp: SocketAddr) -> api::Stat
         trusted: parts.trusted.clone(),
         feed: parts.feed.clone(),
         health: parts.health.clone(),
+        nodes: cluster.nodes.clone(),
     };
     api::State::new(parts, &config)
-}
-
-/// One node has nobody to ask.
-struct NoOtherNode;
-
-#[async_trait]
-impl rtmp::Inquiry for NoOtherNode {
-    async fn ask(&self, _: &Owner, _: &StreamId, _: &KeyId) -> rtmp::Answer {
-        rtmp::Answer::None
-    }
 }
 
 /// Opens the configured database and brings it up to date.

@@ -106,8 +106,8 @@ pub struct Redis {
 #[derive(Debug, Clone)]
 pub struct Node {
     pub id: String,
-    /// How other nodes reach this one's internal listener.
-    pub url: String,
+    /// How other nodes reach this one's internal listener; unset: by its address.
+    pub url: Option<String>,
 }
 
 /// Read again when the files change.
@@ -357,7 +357,7 @@ impl Draft {
             internal: Internal { listen: port([127, 0, 0, 1], 9900) },
             database: Database { url: DatabaseUrl::Sqlite(PathBuf::new()) },
             redis: Redis { url: None },
-            node: Node { id: host.to_owned(), url: String::new() },
+            node: Node { id: host.to_owned(), url: None },
             tls: None,
             limits: Limits {
                 outbox_bytes: 256 << 10,
@@ -403,10 +403,20 @@ impl Draft {
         if self.config.redis.url.is_some() && self.config.secret.is_none() {
             return Err(Error::Together("`secret` is required with `redis.url`: all nodes share it (WEIR_SECRET)"));
         }
+        if self.config.redis.url.is_some() && !matches!(self.database_url, Some(DatabaseUrl::Postgres(_))) {
+            return Err(Error::Together(
+                "`database.url` is postgres:// with `redis.url`: nodes can't share an SQLite file (WEIR_DATABASE_URL)",
+            ));
+        }
         let in_data_dir = || DatabaseUrl::Sqlite(self.config.data_dir.join("weir.db"));
         self.config.database.url = self.database_url.unwrap_or_else(in_data_dir);
-        let of_internal = || format!("http://{}", self.config.internal.listen);
-        self.config.node.url = self.node_url.unwrap_or_else(of_internal);
+        self.config.node.url = self.node_url;
+        let is_reachable = self.config.node.url.is_some() || !self.config.internal.listen.ip().is_unspecified();
+        if self.config.redis.url.is_some() && !is_reachable {
+            return Err(Error::Together(
+                "`node.url` is set where `internal.listen` is every address: other nodes need one (WEIR_NODE_URL)",
+            ));
+        }
         Ok(self.config)
     }
 }

@@ -25,7 +25,8 @@
 //! stream/   3. fragments are framed once and given to subscribers: state, backlog, subscriber; actor, registry [S]
 //! session/  4. hub, fan, viewer, actor, route [S] around outbox, ladder, batch and protocol: what a viewer is sent
 //! store/    tenants, streams, keys, fences: one trait over PostgreSQL, SQLite [S] and memory, one contract suite
-//! cluster/  who owns a stream, what nodes count together and tell each other; local versions
+//! cluster/  who owns a stream: claim, lease (pure), coordinator; which nodes there are, what they tell and ask each
+//!           other; a version in memory, and redis, peers [S]
 //! auth/     the root secret, keys, viewers' tokens
 //! net/      accepting, TLS, taking a socket out of the HTTP server, who a client is, problem+json [S]
 //! hooks/    events to listeners and webhooks: outbox, signing, backoff, the guard on outgoing calls; client, worker [S]

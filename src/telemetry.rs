@@ -33,6 +33,8 @@ pub struct Metrics {
     viewer_first_frame_seconds: Histogram,
     viewer_played_seconds: Counter<f64, AtomicU64>,
     viewer_stalled_seconds: Counter<f64, AtomicU64>,
+    pub lease_renew_seconds: Histogram,
+    pub owner_changes: Counter,
     frames_dropped: Family<Label, Counter>,
     rung_changes: Family<Label, Counter>,
     viewers_on_rung: Family<Label, Gauge>,
@@ -108,6 +110,18 @@ impl Metrics {
                 registry_ref,
                 "viewer_stalled_seconds",
                 "Time in which pictures stood still and should not have, as players tell",
+                Counter::default(),
+            ),
+            lease_renew_seconds: register(
+                registry_ref,
+                "lease_renew_seconds",
+                "What a renewal of a stream's lease took",
+                Histogram::new(exponential_buckets(0.000_25, 2.0, 14)),
+            ),
+            owner_changes: register(
+                registry_ref,
+                "owner_changes",
+                "Times that this node became the owner of a stream",
                 Counter::default(),
             ),
             frames_dropped: register(

@@ -111,6 +111,8 @@ const SHELLS: &[&str] = &[
     "store/postgres",
     "store/sqlite",
     "store/sql",
+    "cluster/redis",
+    "cluster/peers",
 ];
 
 const RUNTIMES: &[&str] =
@@ -119,7 +121,8 @@ const RUNTIMES: &[&str] =
 /// Crates that one place contains, so that leaving them touches that place only.
 const CONTAINED: &[(&str, &[&str])] = &[
     ("sqlx", &["store/postgres", "store/sqlite", "store/sql"]),
-    ("jsonwebtoken", &["auth/token"]),
+    ("jsonwebtoken", &["auth/token", "auth/node"]),
+    ("redis", &["cluster/redis"]),
     // `media/fmp4` calls mp4-atom so.
     ("mp4", &["cli/publish", "media/fmp4"]),
     ("mp4_atom", &["media/fmp4"]),

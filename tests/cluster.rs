@@ -1,92 +1,158 @@
-//! What every version of the cluster's traits promises.
+//! What every version of the cluster's traits promises: one suite, run in memory and on Redis.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use weir::clock::Manual;
+use weir::clock::{Clock, Manual, System};
+use weir::cluster::redis::{Link, RedisBus, RedisRoster, RedisTable};
 use weir::cluster::{
-    Bus, Counters, Error, Listener, LocalBus, LocalCounters, LocalOwnership, Measure, Message, Ownership,
+    Bus, Coordinator, LocalBus, LocalCounters, LocalRoster, LocalTable, Myself, Ownership, Presence, Roster, Table,
 };
+use weir::cluster::{Counters, Measure};
+use weir::config::Secret;
 use weir::id::{StreamId, TenantId};
 use weir::store::{Memory, Store};
 
+#[path = "cluster/contract.rs"]
+mod contract;
 #[path = "support/records.rs"]
 mod records;
+#[path = "support/redis.rs"]
+mod redis;
 
-const NOW_US: i64 = 1_800_000_000_000_000;
+const DEADLINE: Duration = Duration::from_secs(20);
 
-struct Bench {
-    clock: Arc<Manual>,
+struct Node {
     ownership: Arc<dyn Ownership>,
-    stream: StreamId,
+    roster: Arc<dyn Roster>,
+    bus: Arc<dyn Bus>,
 }
 
-async fn local() -> Bench {
-    let clock = Arc::new(Manual::at(NOW_US));
-    let store = Arc::new(Memory::new(clock.clone()));
+/// Two nodes, a stream, and how time passes.
+struct Bench {
+    one: Node,
+    other: Node,
+    store: Arc<dyn Store>,
+    stream: StreamId,
+    clock: Option<Arc<Manual>>,
+    _redis: Option<redis::Redis>,
+}
+
+impl Bench {
+    async fn pass(&self, time: Duration) {
+        match &self.clock {
+            Some(clock) => clock.advance(time),
+            None => tokio::time::sleep(time).await,
+        }
+    }
+}
+
+async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = System::new();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.monotonic() < DEADLINE, "waited too long for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn myself(node: &str) -> Myself {
+    Myself { node: node.to_owned(), incarnation: format!("{node}-1"), url: "http://127.0.0.1:9900".to_owned() }
+}
+
+fn presence(node: &str) -> Presence {
+    let Myself { node, incarnation, url } = myself(node);
+    let (version, state) = ("0.1.0".to_owned(), "ready".to_owned());
+    Presence { node, incarnation, url, version, state, started_us: 0, viewers: 3, streams: 2, publishers: 1 }
+}
+
+async fn stored(clock: Arc<dyn Clock>) -> (Arc<dyn Store>, StreamId) {
+    let store = Memory::new(clock);
     let tenant = store.create_tenant(records::tenant(1), records::entry()).await.unwrap();
     let stream = store.create_stream(records::stream(1, &tenant.id), records::entry()).await.unwrap();
-    let ownership = Arc::new(LocalOwnership::new(store, "a".to_owned(), "http://127.0.0.1:9900".to_owned()));
-    Bench { clock, ownership, stream: stream.id }
+    (Arc::new(store), stream.id)
 }
 
-#[tokio::test]
-async fn every_claim_has_a_higher_fence() {
-    let Bench { ownership, stream, .. } = local().await;
-    let first = ownership.claim(&stream, None).await.unwrap();
-    ownership.release(&stream, first.fence).await.unwrap();
-    let second = ownership.claim(&stream, None).await.unwrap();
-    let third = ownership.claim(&stream, Some(second.fence)).await.unwrap();
-    assert!(first.fence < second.fence && second.fence < third.fence);
+fn coordinator(table: Arc<dyn Table>, store: &Arc<dyn Store>, clock: Arc<dyn Clock>, node: &str) -> Arc<dyn Ownership> {
+    Arc::new(Coordinator::new(table, Arc::new(store.clone()), clock, myself(node)))
 }
 
-#[tokio::test]
-async fn a_stream_that_is_owned_refuses_a_second_claim() {
-    let Bench { ownership, stream, .. } = local().await;
-    let first = ownership.claim(&stream, None).await.unwrap();
-    let owner = ownership.locate(&stream).await.unwrap().unwrap();
-    assert_eq!((owner.node.as_str(), owner.fence), ("a", first.fence));
-    assert_eq!(ownership.claim(&stream, None).await, Err(Error::Owned(owner.clone())));
-    assert_eq!(ownership.claim(&stream, Some(first.fence + 1)).await, Err(Error::Owned(owner)));
+async fn memory() -> Bench {
+    let clock = Arc::new(Manual::at(records::CREATED_US));
+    let (store, stream) = stored(clock.clone()).await;
+    let table = Arc::new(LocalTable::new(clock.clone()));
+    let roster = Arc::new(LocalRoster::new(clock.clone()));
+    let bus = Arc::new(LocalBus::default());
+    let node = |name| Node {
+        ownership: coordinator(table.clone(), &store, clock.clone(), name),
+        roster: roster.clone(),
+        bus: bus.clone(),
+    };
+    Bench {
+        one: node("one"),
+        other: node("other"),
+        store: store.clone(),
+        stream,
+        clock: Some(clock.clone()),
+        _redis: None,
+    }
 }
 
-#[tokio::test]
-async fn an_owner_that_was_replaced_learns_it_and_cannot_release_the_new_one() {
-    let Bench { ownership, stream, .. } = local().await;
-    let old = ownership.claim(&stream, None).await.unwrap();
-    let new = ownership.claim(&stream, Some(old.fence)).await.unwrap();
-    assert_eq!(ownership.renew(&stream, old.fence).await, Err(Error::Lost(old.fence)));
-    assert_eq!(ownership.renew(&stream, new.fence).await, Ok(()));
-    ownership.release(&stream, old.fence).await.unwrap();
-    assert_eq!(ownership.locate(&stream).await.unwrap().map(|owner| owner.fence), Some(new.fence));
+async fn on_redis() -> Bench {
+    let server = tokio::task::spawn_blocking(redis::Redis::start).await.unwrap();
+    let clock = Arc::new(System::new());
+    let (store, stream) = stored(clock.clone()).await;
+    let node = |name: &str| {
+        let link = Link::new(&Secret::new(&server.url()), clock.clone(), Box::new(|_| {})).unwrap();
+        let link = Arc::new(link);
+        let bus = Arc::new(RedisBus::new(link.clone(), myself(name).incarnation));
+        tokio::spawn(bus.clone().listen());
+        let table = Arc::new(RedisTable::new(link.clone()));
+        Node {
+            ownership: coordinator(table, &store, clock.clone(), name),
+            roster: Arc::new(RedisRoster::new(link)),
+            bus,
+        }
+    };
+    let (one, other) = (node("one"), node("other"));
+    until("both nodes to listen", || server.ask("PUBSUB NUMSUB bus").ends_with(":2").then_some(())).await;
+    Bench { one, other, store, stream, clock: None, _redis: Some(server) }
 }
 
-#[tokio::test]
-async fn a_released_stream_has_no_owner() {
-    let Bench { ownership, stream, .. } = local().await;
-    let claim = ownership.claim(&stream, None).await.unwrap();
-    ownership.release(&stream, claim.fence).await.unwrap();
-    assert_eq!(ownership.locate(&stream).await, Ok(None));
-    assert_eq!(ownership.renew(&stream, claim.fence).await, Err(Error::Lost(claim.fence)));
+macro_rules! contract {
+    ($($behaviour:ident),+ $(,)?) => {
+        contract!(@on memory, $($behaviour),+);
+        contract!(@on on_redis, $($behaviour),+);
+    };
+    (@on $version:ident, $($behaviour:ident),+) => {
+        mod $version {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    super::contract::$behaviour(&super::$version().await).await;
+                }
+            )+
+        }
+    };
 }
 
-#[tokio::test]
-async fn the_timeline_goes_on_from_the_first_claim() {
-    let Bench { clock, ownership, stream } = local().await;
-    let first = ownership.claim(&stream, None).await.unwrap();
-    assert_eq!(first.start_us, 0);
-    clock.advance(Duration::from_secs(90));
-    let second = ownership.claim(&stream, Some(first.fence)).await.unwrap();
-    assert_eq!(second.start_us, 90_000_000);
-}
-
-#[tokio::test]
-async fn a_stream_that_is_not_there_cannot_be_claimed() {
-    let Bench { ownership, .. } = local().await;
-    assert_eq!(ownership.claim(&StreamId::from_random([9; 16]), None).await, Err(Error::NotFound));
-}
+contract!(
+    every_claim_has_a_higher_fence,
+    a_stream_that_is_owned_refuses_a_second_claim,
+    of_many_that_claim_at_once_one_wins,
+    an_owner_that_was_replaced_learns_it_and_cannot_release_the_new_one,
+    a_released_stream_has_no_owner,
+    a_lease_that_nobody_renews_runs_out_and_comes_back_where_nobody_took_it,
+    a_lease_that_is_gone_is_not_registered_past_a_higher_fence,
+    the_timeline_goes_on_from_the_first_claim,
+    a_stream_that_is_not_there_cannot_be_claimed,
+    nodes_hear_of_each_other_while_they_live,
+    every_node_hears_each_message_once_and_in_order,
+);
 
 #[tokio::test]
 async fn a_counter_is_what_was_last_reported() {
@@ -101,29 +167,4 @@ async fn a_counter_is_what_was_last_reported() {
     counters.report(&one, Measure::Viewers, 0).await.unwrap();
     assert_eq!(counters.total(&one, Measure::Viewers).await, Ok(0));
     assert_eq!(counters.total(&one, Measure::Streams).await, Ok(1));
-}
-
-#[derive(Default)]
-struct Heard(Mutex<Vec<Message>>);
-
-impl Listener for Heard {
-    fn handle(&self, message: &Message) {
-        self.0.lock().unwrap().push(message.clone());
-    }
-}
-
-#[tokio::test]
-async fn every_listener_hears_each_message_once_and_in_order() {
-    let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
-    let heard = [Arc::new(Heard::default()), Arc::new(Heard::default())];
-    for listener in &heard {
-        bus.subscribe(listener.clone());
-    }
-    let sent = [Message::Reread, Message::StreamDeleted { stream: StreamId::from_random([1; 16]) }];
-    for message in sent.clone() {
-        bus.publish(message).await.unwrap();
-    }
-    for listener in &heard {
-        assert_eq!(*listener.0.lock().unwrap(), sent);
-    }
 }

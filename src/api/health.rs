@@ -5,8 +5,8 @@ use crate::telemetry::Metrics;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A database that answers later is told as away; readiness does not wait for it.
@@ -24,6 +24,7 @@ pub struct Health {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     phase: AtomicU8,
+    redis: Mutex<Redis>,
 }
 
 #[derive(Debug, Serialize)]
@@ -33,9 +34,37 @@ struct Readiness {
     redis: &'static str,
 }
 
+impl Phase {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// As it was when it was asked last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Redis {
+    Unused,
+    Answers,
+    Away,
+}
+
 impl Health {
     pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics, phase: AtomicU8::new(Phase::Starting as u8) }
+        Self { store, metrics, phase: AtomicU8::new(Phase::Starting as u8), redis: Mutex::new(Redis::Unused) }
+    }
+
+    /// Called where one is used, and at each change.
+    pub fn note_redis(&self, is_away: bool) {
+        *self.redis() = if is_away { Redis::Away } else { Redis::Answers };
+        self.metrics.set_degraded("redis", is_away);
+    }
+
+    fn redis(&self) -> MutexGuard<'_, Redis> {
+        self.redis.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn enter(&self, phase: Phase) {
@@ -66,14 +95,16 @@ async fn livez() -> HttpResponse {
 
 /// A database that is away leaves a node ready: its live streams and their viewers go on.
 async fn readyz(health: web::Data<Health>) -> HttpResponse {
-    let (status, state) = match health.phase() {
-        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
-        Phase::Ready => (StatusCode::OK, "ready"),
-        Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
-    };
+    let phase = health.phase();
+    let status = if phase == Phase::Ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let pinged = actix_web::rt::time::timeout(PING_TIMEOUT, health.store.ping()).await;
     let away = !matches!(pinged, Ok(Ok(())));
     health.metrics.set_degraded("sql", away);
     let sql = if away { "away" } else { "ok" };
-    HttpResponse::build(status).json(Readiness { state, sql, redis: "unused" })
+    let redis = match *health.redis() {
+        Redis::Unused => "unused",
+        Redis::Answers => "ok",
+        Redis::Away => "away",
+    };
+    HttpResponse::build(status).json(Readiness { state: phase.as_str(), sql, redis })
 }

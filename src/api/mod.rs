@@ -29,7 +29,7 @@ use crate::auth::rate::Rates;
 use crate::auth::secret::{Hash, Secrets};
 use crate::auth::tries::Tries;
 use crate::clock::Clock;
-use crate::cluster::{Bus, Message};
+use crate::cluster::{Bus, Message, Nodes};
 use crate::config::Config;
 use crate::hooks::Feed;
 use crate::net::client::Trusted;
@@ -60,6 +60,7 @@ pub struct State {
     pub trusted: Trusted,
     feed: Arc<Feed>,
     health: Arc<Health>,
+    nodes: Arc<Nodes>,
     node: String,
     started_us: i64,
     links: Links,
@@ -81,14 +82,15 @@ pub struct Parts {
     pub trusted: Trusted,
     pub feed: Arc<Feed>,
     pub health: Arc<Health>,
+    pub nodes: Arc<Nodes>,
 }
 
 impl State {
     pub fn new(parts: Parts, config: &Config) -> Self {
-        let Parts { store, bus, registry, secrets, clock, random, trusted, feed, health } = parts;
+        let Parts { store, bus, registry, secrets, clock, random, trusted, feed, health, nodes } = parts;
         Self {
             admin_key: config.admin_key.as_ref().map(|key| secrets.hash(key.reveal())),
-            node: config.node.id.clone(),
+            node: nodes.myself.node.clone(),
             links: Links::new(config.public_url.clone(), config.rtmp.listen.port()),
             body_bytes_max: config.limits.api_body_bytes,
             rates: Mutex::new(Rates::new(config.limits.api_rate)),
@@ -96,6 +98,7 @@ impl State {
             started_us: clock.unix_us(),
             feed,
             health,
+            nodes,
             store,
             bus,
             registry,

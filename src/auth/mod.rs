@@ -4,6 +4,7 @@
 
 pub mod key;
 pub mod key_set;
+pub mod node;
 pub mod rate;
 pub mod secret;
 pub mod token;

@@ -1,97 +1,69 @@
-//! The traits for one node: leases in memory, fences in the store.
+//! The traits for one node, in memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Bus, Claim, Counters, Error, Listener, Measure, Message, Owner, Ownership, Result};
+use super::coordinator::{Found, Table};
+use super::{Bus, Counters, Listener, Measure, Message, Owner, Presence, Result, Roster, lease};
+use crate::clock::Clock;
 use crate::id::{StreamId, TenantId};
-use crate::store::Store;
 
-/// Tries to take a fence that stays the highest until it is accepted, against others of the same database.
-const CLAIM_TRIES: u32 = 3;
-
-pub struct LocalOwnership {
-    store: Arc<dyn Store>,
-    node: String,
-    url: String,
-    leases: Mutex<HashMap<StreamId, u64>>,
+/// Leases of one process, or of as many as share it in a test.
+pub struct LocalTable {
+    clock: Arc<dyn Clock>,
+    /// With the time at which each runs out.
+    leases: Mutex<HashMap<StreamId, (Owner, Duration)>>,
 }
 
-impl LocalOwnership {
-    /// `url` is the base of this node's internal listener.
-    pub fn new(store: Arc<dyn Store>, node: String, url: String) -> Self {
-        Self { store, node, url, leases: Mutex::default() }
+impl LocalTable {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, leases: Mutex::default() }
     }
 
-    fn leases(&self) -> MutexGuard<'_, HashMap<StreamId, u64>> {
-        lock(&self.leases)
-    }
-
-    fn owner(&self, fence: u64) -> Owner {
-        Owner { node: self.node.clone(), url: self.url.clone(), fence }
-    }
-
-    /// As Redis would: the lease is free, or held by the one that may be replaced.
-    fn take_lease(&self, stream: &StreamId, fence: u64, over: Option<u64>) -> Result<()> {
-        let mut leases = self.leases();
-        match leases.get(stream) {
-            Some(&held) if over != Some(held) => Err(Error::Owned(self.owner(held))),
-            _ => {
-                leases.insert(stream.clone(), fence);
-                Ok(())
-            }
+    /// Writes the lease where `may` says so of the one that is there.
+    fn put(&self, stream: &StreamId, owner: &Owner, may: impl FnOnce(Option<&Owner>) -> bool) -> Found {
+        let mut leases = lock(&self.leases);
+        let held = self.living(&leases, stream);
+        if may(held.as_ref()) {
+            leases.insert(stream.clone(), (owner.clone(), self.clock.monotonic() + lease::TTL));
+            return Found::Ours;
         }
+        held.map_or(Found::Nobodys, Found::Others)
     }
 
-    fn drop_lease(&self, stream: &StreamId, fence: u64) {
-        let mut leases = self.leases();
-        if leases.get(stream) == Some(&fence) {
-            leases.remove(stream);
-        }
+    fn living(&self, leases: &HashMap<StreamId, (Owner, Duration)>, stream: &StreamId) -> Option<Owner> {
+        let now = self.clock.monotonic();
+        leases.get(stream).filter(|(_, until)| *until > now).map(|(owner, _)| owner.clone())
     }
 }
 
 #[async_trait]
-impl Ownership for LocalOwnership {
-    async fn claim(&self, stream: &StreamId, over: Option<u64>) -> Result<Claim> {
-        for _ in 0..CLAIM_TRIES {
-            let taken = self.store.take_fence(stream).await?;
-            self.take_lease(stream, taken.fence, over)?;
-            let lease = Lease { of: self, stream, fence: taken.fence };
-            if self.store.accept_fence(stream, taken.fence).await? {
-                std::mem::forget(lease);
-                return Ok(Claim { fence: taken.fence, start_us: taken.since_origin_us });
-            }
+impl Table for LocalTable {
+    async fn take(&self, stream: &StreamId, owner: &Owner, over: Option<u64>) -> Result<Found> {
+        Ok(self.put(stream, owner, |held| held.is_none_or(|held| over == Some(held.fence))))
+    }
+
+    async fn renew(&self, stream: &StreamId, owner: &Owner) -> Result<Found> {
+        Ok(self.put(stream, owner, |held| held == Some(owner)))
+    }
+
+    async fn register(&self, stream: &StreamId, owner: &Owner) -> Result<Found> {
+        Ok(self.put(stream, owner, |held| held.is_none_or(|held| held == owner || held.fence < owner.fence)))
+    }
+
+    async fn release(&self, stream: &StreamId, owner: &Owner) -> Result<()> {
+        let mut leases = lock(&self.leases);
+        if leases.get(stream).is_some_and(|(held, _)| held == owner) {
+            leases.remove(stream);
         }
-        Err(Error::Unavailable("higher fences keep being accepted".to_owned()))
-    }
-
-    async fn renew(&self, stream: &StreamId, fence: u64) -> Result<()> {
-        if self.leases().get(stream) == Some(&fence) { Ok(()) } else { Err(Error::Lost(fence)) }
-    }
-
-    async fn release(&self, stream: &StreamId, fence: u64) -> Result<()> {
-        self.drop_lease(stream, fence);
         Ok(())
     }
 
-    async fn locate(&self, stream: &StreamId) -> Result<Option<Owner>> {
-        Ok(self.leases().get(stream).map(|&fence| self.owner(fence)))
-    }
-}
-
-/// Gives the lease back unless the claim went through, also where its caller went away meanwhile.
-struct Lease<'a> {
-    of: &'a LocalOwnership,
-    stream: &'a StreamId,
-    fence: u64,
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        self.of.drop_lease(self.stream, self.fence);
+    async fn find(&self, stream: &StreamId) -> Result<Option<Owner>> {
+        Ok(self.living(&lock(&self.leases), stream))
     }
 }
 
@@ -118,18 +90,52 @@ impl Counters for LocalCounters {
     }
 }
 
+/// One node, or as many as share it in a test.
+pub struct LocalRoster {
+    clock: Arc<dyn Clock>,
+    nodes: Mutex<HashMap<String, (Presence, Duration)>>,
+}
+
+impl LocalRoster {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, nodes: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Roster for LocalRoster {
+    async fn exchange(&self, own: &Presence) -> Result<Vec<Presence>> {
+        let now = self.clock.monotonic();
+        let mut nodes = lock(&self.nodes);
+        nodes.insert(own.node.clone(), (own.clone(), now + lease::TTL));
+        nodes.retain(|_, (_, until)| *until > now);
+        Ok(nodes.values().map(|(presence, _)| presence.clone()).collect())
+    }
+
+    async fn leave(&self, own: &Presence) -> Result<()> {
+        lock(&self.nodes).remove(&own.node);
+        Ok(())
+    }
+}
+
 #[derive(Default)]
 pub struct LocalBus {
     listeners: Mutex<Vec<Arc<dyn Listener>>>,
 }
 
+impl LocalBus {
+    pub(super) fn tell(&self, message: &Message) {
+        let listeners = lock(&self.listeners).clone();
+        for listener in listeners {
+            listener.handle(message);
+        }
+    }
+}
+
 #[async_trait]
 impl Bus for LocalBus {
     async fn publish(&self, message: Message) -> Result<()> {
-        let listeners = lock(&self.listeners).clone();
-        for listener in listeners {
-            listener.handle(&message);
-        }
+        self.tell(&message);
         Ok(())
     }
 

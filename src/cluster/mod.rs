@@ -1,17 +1,29 @@
-//! Who owns a stream, what all nodes count together, what they tell each other: three traits, a version for one node.
+//! Who owns a stream, which nodes there are, what they count together and tell each other: traits, each with a version
+//! for one node and one for many, in Redis.
 
+pub mod claim;
+mod coordinator;
+pub mod lease;
 mod local;
+mod nodes;
+#[cfg(feature = "node")]
+pub mod peers;
+#[cfg(feature = "node")]
+pub mod redis;
 pub mod seats;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{KeyId, SessionId, StreamId, TenantId};
 use crate::store;
 
-pub use local::{LocalBus, LocalCounters, LocalOwnership};
+pub use coordinator::{Coordinator, Fences, Found, Table};
+pub use lease::Standing;
+pub use local::{LocalBus, LocalCounters, LocalRoster, LocalTable};
+pub use nodes::Nodes;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -39,12 +51,30 @@ impl From<store::Error> for Error {
 }
 
 /// Where a stream's publisher is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Owner {
     pub node: String,
+    /// Of one start of the process.
+    pub incarnation: String,
     /// Base of the node's internal listener.
     pub url: String,
     pub fence: u64,
+}
+
+/// This process, as others know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Myself {
+    pub node: String,
+    pub incarnation: String,
+    pub url: String,
+}
+
+impl Myself {
+    /// As the owner of a stream.
+    pub fn owner(&self, fence: u64) -> Owner {
+        let Self { node, incarnation, url } = self.clone();
+        Owner { node, incarnation, url, fence }
+    }
 }
 
 /// Leave to publish.
@@ -63,9 +93,40 @@ pub trait Ownership: Send + Sync {
     async fn claim(&self, stream: &StreamId, over: Option<u64>) -> Result<Claim>;
     /// Keeps the lease; called each second.
     async fn renew(&self, stream: &StreamId, fence: u64) -> Result<()>;
+    /// What may be done in the name of the claim with this fence; to be asked right before it is done.
+    fn standing(&self, stream: &StreamId, fence: u64) -> Standing;
+    /// The claim on a stream that this node has, and what it may do.
+    fn held(&self, stream: &StreamId) -> Option<(u64, Standing)>;
     /// Gives the lease back; nothing happens where it is lost already.
     async fn release(&self, stream: &StreamId, fence: u64) -> Result<()>;
     async fn locate(&self, stream: &StreamId) -> Result<Option<Owner>>;
+}
+
+/// A node as it tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    pub node: String,
+    pub incarnation: String,
+    /// Base of its internal listener.
+    pub url: String,
+    pub version: String,
+    /// `starting`, `ready` or `draining`.
+    pub state: String,
+    /// Unix time.
+    pub started_us: i64,
+    pub viewers: i64,
+    /// Streams with a publisher.
+    pub streams: i64,
+    /// RTMP connections.
+    pub publishers: i64,
+}
+
+/// The nodes that live: each tells of itself, and drops out a few seconds after it stops telling.
+#[async_trait]
+pub trait Roster: Send + Sync {
+    /// Tells of this node and hears of all, this one included.
+    async fn exchange(&self, own: &Presence) -> Result<Vec<Presence>>;
+    async fn leave(&self, own: &Presence) -> Result<()>;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,7 +146,7 @@ pub trait Counters: Send + Sync {
 }
 
 /// What takes effect on every node at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Message {
     StreamKeyRevoked {

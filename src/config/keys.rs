@@ -153,8 +153,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "node.url",
         allowed: "an address such as http://10.0.0.7:9900",
         secrecy: Secrecy::Open,
-        set: |draft, text| put(&mut draft.node_url, base(text, &["http", "https"]).map(|url| Some(url.into()))),
-        get: |config| string(&config.node.url),
+        set: |draft, text| put(&mut draft.node_url, base(text, &["http"]).map(|url| Some(url.into()))),
+        get: |config| config.node.url.as_ref().and_then(string),
     },
     Key {
         name: "tls.cert",

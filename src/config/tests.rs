@@ -19,7 +19,7 @@ fn with_nothing_said_it_is_one_node_on_sqlite() {
     assert_eq!(config.rtmp.listen.to_string(), "0.0.0.0:1935");
     assert_eq!(config.internal.listen.to_string(), "127.0.0.1:9900");
     assert_eq!(config.database.url, DatabaseUrl::Sqlite("data/weir.db".into()));
-    assert_eq!((config.node.id.as_str(), config.node.url.as_str()), ("host-1", "http://127.0.0.1:9900"));
+    assert_eq!((config.node.id.as_str(), config.node.url), ("host-1", None));
     assert_eq!(config.drain_timeout, Duration::from_secs(30));
     assert!(config.redis.url.is_none() && config.tls.is_none() && config.secret.is_none());
 }
@@ -105,6 +105,12 @@ fn what_is_shown_can_be_read_back() {
 fn a_certificate_needs_its_key_and_a_cluster_its_secret() {
     assert!(refusal("", &[("WEIR_TLS_CERT", "/c.pem")]).contains("`tls.cert` and `tls.key`"));
     assert!(refusal("", &[("WEIR_REDIS_URL", "redis://redis")]).contains("WEIR_SECRET"));
+    let without_database = [("WEIR_REDIS_URL", "redis://redis"), ("WEIR_SECRET", LONG)];
+    assert!(refusal("", &without_database).contains("WEIR_DATABASE_URL"));
+    let in_cluster = [&without_database[..], &[("WEIR_DATABASE_URL", "postgres://db/weir")]].concat();
+    assert!(parse("", &in_cluster, &[]).is_ok());
+    let everywhere = [&in_cluster[..], &[("WEIR_INTERNAL_LISTEN", "0.0.0.0:9900")]].concat();
+    assert!(refusal("", &everywhere).contains("WEIR_NODE_URL"));
     let both = parse("", &[("WEIR_TLS_CERT", "/c.pem"), ("WEIR_TLS_KEY", "/k.pem")], &[]).unwrap();
     assert_eq!(both.tls.unwrap().key, PathBuf::from("/k.pem"));
 }

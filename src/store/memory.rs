@@ -375,6 +375,10 @@ impl Store for Memory {
         Ok(higher)
     }
 
+    async fn accepted_fence(&self, stream: &StreamId) -> Result<u64> {
+        self.tables().streams.get(stream).map(|row| row.fence).ok_or(Error::NotFound("stream"))
+    }
+
     async fn record(&self, audit: Entry) -> Result<()> {
         self.tables().log(audit);
         Ok(())

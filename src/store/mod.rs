@@ -116,6 +116,9 @@ pub trait Store: Ledger + KeySets {
     /// Makes `fence` the accepted one; false where that or a higher one was accepted already.
     async fn accept_fence(&self, stream: &StreamId, fence: u64) -> Result<bool>;
 
+    /// 0 before the first.
+    async fn accepted_fence(&self, stream: &StreamId) -> Result<u64>;
+
     async fn record(&self, audit: Entry) -> Result<()>;
     /// Newest first; `tenant` None: all; `before`: the `seq` of the last one of the page before.
     async fn audit(&self, tenant: Option<&TenantId>, limit: u32, before: Option<i64>) -> Result<Vec<Audited>>;

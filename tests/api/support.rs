@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use weir::api::{Health, Parts, Phase, State};
 use weir::auth::secret::Secrets;
 use weir::clock::Manual;
-use weir::cluster::{Bus, Listener, LocalBus, Message};
+use weir::cluster::{Bus, Listener, LocalBus, Message, Myself, Nodes};
 use weir::config::Config;
 use weir::hooks::Feed;
 use weir::net::client::Trusted;
@@ -94,8 +94,8 @@ impl Api {
     }
 
     pub(crate) fn over(store: Arc<dyn Store>, clock: Arc<Manual>) -> Self {
-        let variables = [("WEIR_ADMIN_KEY", ADMIN), ("WEIR_NODE_ID", "node-1")];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let variables = [("WEIR_ADMIN_KEY".to_owned(), ADMIN.to_owned())];
+        let myself = Myself { node: "node-1".to_owned(), incarnation: "1".to_owned(), url: String::new() };
         let config = Config::parse(&toml_free(), variables.into_iter(), &[], "host").unwrap();
         let secrets = Arc::new(Secrets::derive(ROOT).unwrap());
         let bus = Arc::new(LocalBus::default());
@@ -109,6 +109,7 @@ impl Api {
         let parts = Parts {
             feed: feed.clone(),
             health: health.clone(),
+            nodes: Arc::new(Nodes::new(myself)),
             store,
             bus,
             registry: Registry::new(arbiters, clock.clone(), metrics),
@@ -273,6 +274,7 @@ away! { Store:
     touch_api_key(id: &KeyId, used_us: i64) -> ();
     take_fence(stream: &StreamId) -> Fence;
     accept_fence(stream: &StreamId, fence: u64) -> bool;
+    accepted_fence(stream: &StreamId) -> u64;
     record(audit: Entry) -> ();
     audit(tenant: Option<&TenantId>, limit: u32, before: Option<i64>) -> Vec<Audited>;
 }

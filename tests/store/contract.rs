@@ -347,11 +347,14 @@ pub(super) async fn a_fence_is_accepted_once_and_never_after_a_higher_one(bench:
     let owner = tenant(bench, 1).await;
     let made = stream(bench, 1, &owner).await;
     let accept = async |fence| bench.store.accept_fence(&made.id, fence).await.unwrap();
+    assert_eq!(bench.store.accepted_fence(&made.id).await, Ok(0));
     assert!(accept(1).await);
     assert!(!accept(1).await);
     assert!(accept(3).await);
     assert!(!accept(2).await);
+    assert_eq!(bench.store.accepted_fence(&made.id).await, Ok(3));
     let nothing = StreamId::from_random([9; 16]);
+    assert_eq!(bench.store.accepted_fence(&nothing).await, Err(Error::NotFound("stream")));
     assert_eq!(bench.store.accept_fence(&nothing, 1).await, Err(Error::NotFound("stream")));
 }
 

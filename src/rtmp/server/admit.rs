@@ -168,7 +168,10 @@ impl Server {
         let (stream, second) = (&publish.stream.id, publish.stream.settings.second_publisher);
         for _ in 0..CLAIM_TRIES {
             let owner = match timeout(CLAIM_TIMEOUT, self.parts.ownership.claim(stream, over)).await {
-                Ok(Ok(claim)) => return Ok(claim),
+                Ok(Ok(claim)) => {
+                    self.parts.metrics.owner_changes.inc();
+                    return Ok(claim);
+                }
                 Ok(Err(cluster::Error::Owned(owner))) => owner,
                 Ok(Err(cluster::Error::NotFound)) => return Err(WRONG_KEY),
                 Ok(Err(cluster::Error::Lost(_))) => return Err(STALE),

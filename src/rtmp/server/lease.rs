@@ -2,6 +2,8 @@
 
 use super::Server;
 use crate::cluster;
+use crate::cluster::Standing;
+use crate::cluster::lease::RENEW_EVERY;
 use crate::cluster::seats::Seat;
 use crate::id::StreamId;
 use crate::media::frame::Item;
@@ -14,7 +16,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// While it can't be renewed: a higher fence is heard of within a second.
+const SUSPENDED_EVERY: Duration = Duration::from_millis(500);
+/// While what this process missed, standing still, can't be read.
+const READ_PAUSE: Duration = Duration::from_millis(100);
 /// The lease runs out by itself; nobody waits longer to give it back.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -30,13 +35,18 @@ impl Lease {
         Self { server, stream, fence }
     }
 
+    fn standing(&self) -> Standing {
+        self.server.parts.ownership.standing(&self.stream, self.fence)
+    }
+
     /// Renews until a higher fence is heard of, which ends the publisher.
     fn keep(&self, end: mpsc::Sender<EndReason>) -> JoinHandle<()> {
-        let (ownership, stream, fence) = (self.server.parts.ownership.clone(), self.stream.clone(), self.fence);
+        let (server, stream, fence) = (self.server.clone(), self.stream.clone(), self.fence);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(RENEW_EVERY).await;
-                match ownership.renew(&stream, fence).await {
+                let is_held = server.parts.ownership.standing(&stream, fence) == Standing::Held;
+                tokio::time::sleep(if is_held { RENEW_EVERY } else { SUSPENDED_EVERY }).await;
+                match server.renew(&stream, fence).await {
                     Ok(()) => {}
                     Err(cluster::Error::Lost(_) | cluster::Error::Owned(_)) => {
                         // Full: the publisher is being ended already.
@@ -47,6 +57,26 @@ impl Lease {
                 }
             }
         })
+    }
+
+    /// After the process stood still nothing is sent before the lease was read again.
+    async fn until_read(&self) {
+        while self.standing() == Standing::Unread {
+            tracing::info!(stream = %self.stream, "the process stood still: the lease is read again");
+            if self.server.renew(&self.stream, self.fence).await.is_err() {
+                tokio::time::sleep(READ_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Server {
+    async fn renew(&self, stream: &StreamId, fence: u64) -> cluster::Result<()> {
+        let asked = self.parts.clock.monotonic();
+        let renewed = self.parts.ownership.renew(stream, fence).await;
+        let took = self.parts.clock.monotonic().saturating_sub(asked);
+        self.parts.metrics.lease_renew_seconds.observe(took.as_secs_f64());
+        renewed
     }
 }
 
@@ -113,6 +143,11 @@ impl Published {
 
     /// Waits while the stream has its hands full.
     pub(super) async fn push(&self, item: Item, now_us: i64) -> Result<(), SendError> {
+        self.lease.until_read().await;
+        if self.lease.standing() == Standing::Lost {
+            // Its end is on its way.
+            return Ok(());
+        }
         self.last_media_us.store(now_us, Ordering::Relaxed);
         self.handle.send(Command::Media(self.id, item)).await
     }

@@ -3,7 +3,7 @@ use crate::auth::key::{RANDOM_BYTES, StreamKey};
 use crate::auth::secret::Sealed;
 use crate::auth::token::Algorithm;
 use crate::clock::Manual;
-use crate::cluster::{LocalOwnership, Owner};
+use crate::cluster::{Coordinator, LocalTable, Myself, Owner};
 use crate::id::{PlaybackId, TenantId};
 use crate::rtmp::client::{Client, Event};
 use crate::rtmp::url::Url;
@@ -103,10 +103,16 @@ impl Node {
         let registry = Registry::new(vec![Arbiter::current()], clock.clone(), metrics.clone());
         let accepted = Arc::new(AtomicUsize::new(0));
         let counting = accepted.clone();
+        let myself = Myself { node: "a".to_owned(), incarnation: "1".to_owned(), url: "http://a".to_owned() };
         let is_proxy = |address| address == IpAddr::from([127, 0, 0, 2]);
         let parts = Parts {
             node: "a".to_owned(),
-            ownership: Arc::new(LocalOwnership::new(store.clone(), "a".to_owned(), "http://a".to_owned())),
+            ownership: Arc::new(Coordinator::new(
+                Arc::new(LocalTable::new(clock.clone())),
+                Arc::new(store.clone()),
+                clock.clone(),
+                myself,
+            )),
             store,
             inquiry: Arc::new(Nobody),
             registry: registry.clone(),

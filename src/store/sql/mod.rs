@@ -175,6 +175,10 @@ impl Store for Own {
         run(streams::accept_fence(&self.pool, stream, fence)).await
     }
 
+    async fn accepted_fence(&self, stream: &StreamId) -> Result<u64> {
+        run(streams::accepted_fence(&self.pool, stream)).await
+    }
+
     async fn record(&self, audit: Entry) -> Result<()> {
         run(audit::record(&self.pool, audit)).await
     }

@@ -155,6 +155,12 @@ pub(super) async fn accept_fence(pool: &Pool, id: &StreamId, fence: u64) -> Trie
     Ok(done.rows_affected() > 0)
 }
 
+pub(super) async fn accepted_fence(pool: &Pool, id: &StreamId) -> Tried<u64> {
+    let row = query("SELECT fence FROM streams WHERE id = $1").bind(id.as_str()).fetch_optional(pool).await?;
+    let row = row.ok_or(Error::NotFound("stream"))?;
+    Ok(big(Reader::new(&row).number()?)?)
+}
+
 fn origins(settings: &Settings) -> String {
     to_string(&settings.allowed_origins).unwrap_or_else(|_| "[]".to_owned())
 }

@@ -1,7 +1,16 @@
 //! A node of its own for each test, an encoder, viewers; all end with the test.
 
 mod boxes;
+pub mod cluster;
 mod encoder;
+#[allow(dead_code, reason = "each test binary uses some of it")]
+#[path = "../../support/postgres.rs"]
+mod postgres;
+#[path = "../../support/proxy.rs"]
+pub mod proxy;
+#[allow(dead_code, reason = "each test binary uses some of it")]
+#[path = "../../support/redis.rs"]
+mod redis;
 mod served;
 mod viewer;
 

@@ -1,0 +1,8 @@
+-- KEYS: the lease. ARGV: the owner as JSON, milliseconds to live, the fence that may be replaced or nothing.
+-- Answers with the owner as it is then.
+local held = redis.call('GET', KEYS[1])
+if held and cjson.decode(held).fence ~= tonumber(ARGV[3]) then
+  return held
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ARGV[1]

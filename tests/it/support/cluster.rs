@@ -1,0 +1,70 @@
+//! Several nodes on one private PostgreSQL and one private Redis.
+
+use super::{DEADLINE, Weir, postgres, redis::Redis};
+use std::time::{Duration, Instant};
+
+const SECRET: &str = "a root secret that all nodes of the tests share";
+
+pub struct Cluster {
+    pub redis: Redis,
+    database: String,
+}
+
+impl Cluster {
+    pub async fn start() -> Self {
+        let database = tokio::task::spawn_blocking(|| postgres::shared().database());
+        let redis = tokio::task::spawn_blocking(Redis::start);
+        Self { redis: redis.await.unwrap(), database: database.await.unwrap() }
+    }
+
+    pub async fn node(&self, name: &str) -> Weir {
+        self.node_by(name, &self.redis.address()).await
+    }
+
+    /// One that reaches Redis at another address.
+    pub async fn node_by(&self, name: &str, redis: &str) -> Weir {
+        let redis = format!("redis://{redis}");
+        let settings = [
+            ("WEIR_NODE_ID", name),
+            ("WEIR_SECRET", SECRET),
+            ("WEIR_DATABASE_URL", &self.database),
+            ("WEIR_REDIS_URL", &redis),
+        ];
+        Weir::start_with(&settings).await
+    }
+
+    /// Nodes that have heard of each other.
+    pub async fn nodes<const N: usize>(&self, names: [&str; N]) -> [Weir; N] {
+        let mut nodes = Vec::new();
+        for name in names {
+            nodes.push(self.node(name).await);
+        }
+        for node in &nodes {
+            until_async("the nodes to hear of each other", async || {
+                let listed = node.get("/nodes").await;
+                (listed["data"].as_array().unwrap().len() == N).then_some(())
+            })
+            .await;
+        }
+        nodes.try_into().unwrap_or_else(|_| unreachable!("as many as there are names"))
+    }
+
+    /// The node and the fence in the lease of a stream.
+    pub fn owner(&self, stream: &str) -> Option<(String, u64)> {
+        let answer = self.redis.ask(&format!("GET owner:{stream}"));
+        let owner: serde_json::Value = serde_json::from_str(answer.lines().nth(1)?).ok()?;
+        Some((owner["node"].as_str()?.to_owned(), owner["fence"].as_u64()?))
+    }
+}
+
+/// Waits for a condition that has to be asked for.
+pub async fn until_async<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited too long for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
