@@ -31,7 +31,7 @@ export function attentionStep(before: AttentionMemory, input: AttentionInput): A
 export class Attention {
   readonly #video: HTMLVideoElement;
   readonly #tell: (level: AttentionLevel) => void;
-  readonly #observer: IntersectionObserver | undefined;
+  readonly #observer: IntersectionObserver;
   readonly #timer: ReturnType<typeof setInterval>;
   #inView = true;
   #memory = ATTENTIVE;
@@ -39,20 +39,18 @@ export class Attention {
   constructor(video: HTMLVideoElement, tell: (level: AttentionLevel) => void) {
     this.#video = video;
     this.#tell = tell;
-    if ('IntersectionObserver' in globalThis) {
-      this.#observer = new IntersectionObserver(([entry]) => {
-        this.#inView = entry?.isIntersecting ?? true;
-        this.#check();
-      });
-      this.#observer.observe(video);
-    }
+    this.#observer = new IntersectionObserver(([entry]) => {
+      this.#inView = entry?.isIntersecting ?? true;
+      this.#check();
+    });
+    this.#observer.observe(video);
     this.#timer = setInterval(this.#check, 1000);
     document.addEventListener('visibilitychange', this.#check);
   }
 
   close(): void {
     clearInterval(this.#timer);
-    this.#observer?.disconnect();
+    this.#observer.disconnect();
     document.removeEventListener('visibilitychange', this.#check);
   }
 

@@ -229,7 +229,7 @@ export class Engine {
       case 'error':
         if (event.error.fatal) this.#fail(event.error);
         else this.#events.emit('error', event.error);
-        return;
+        break;
       case 'get_token':
         void this.#getToken();
         break;

@@ -49,17 +49,19 @@ export class FrameWatch {
 
   #ask(): void {
     if (!('requestVideoFrameCallback' in HTMLVideoElement.prototype)) return;
-    this.#handle = this.#video.requestVideoFrameCallback((_, { mediaTime, presentedFrames, presentationTime }) => {
-      const atMs = Math.min(epochMs(), performance.timeOrigin + presentationTime); // the page may be late
-      const since = presentedFrames - (this.#newest?.presented ?? 0);
-      const frames = this.#newest && since > 0 ? since : 1; // the count starts anew with each source
-      this.#newest = { atMs, presented: presentedFrames };
-      this.#shown += frames;
-      this.#recent.push({ atMs, frames });
-      while ((this.#recent[0]?.atMs ?? atMs) < atMs - FPS_WINDOW_MS) this.#recent.shift();
-      this.#new.push({ timeS: mediaTime, atMs });
-      if (this.#new.length > 120) this.#new.shift();
-      this.#ask();
-    });
+    this.#handle = this.#video.requestVideoFrameCallback(
+      (_, { mediaTime, presentedFrames, presentationTime }) => {
+        const atMs = Math.min(epochMs(), performance.timeOrigin + presentationTime); // the page may be late
+        const since = presentedFrames - (this.#newest?.presented ?? 0);
+        const frames = this.#newest && since > 0 ? since : 1; // the count starts anew with each source
+        this.#newest = { atMs, presented: presentedFrames };
+        this.#shown += frames;
+        this.#recent.push({ atMs, frames });
+        while ((this.#recent[0]?.atMs ?? atMs) < atMs - FPS_WINDOW_MS) this.#recent.shift();
+        this.#new.push({ timeS: mediaTime, atMs });
+        if (this.#new.length > 120) this.#new.shift();
+        this.#ask();
+      },
+    );
   }
 }

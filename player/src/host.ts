@@ -43,12 +43,13 @@ class WorkerHost implements CoreHost {
 
   #open(): void {
     try {
-      this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'weir' });
+      // Bundlers look for just these words.
+      this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
     } catch {
       // A page may not start a worker from another origin, but from a script of its own that imports one.
       const script = `import ${JSON.stringify(new URL('./worker.js', import.meta.url).href)}`;
       this.#url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
-      this.#worker = new Worker(this.#url, { type: 'module', name: 'weir' });
+      this.#worker = new Worker(this.#url, { type: 'module' });
     }
     this.#worker.onmessage = ({ data }: MessageEvent<CoreEvent>) => this.#handleEvent(data);
     this.#worker.onerror = (event) => {
