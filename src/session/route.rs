@@ -110,7 +110,11 @@ async fn live(request: HttpRequest, payload: web::Payload, name: web::Path<Strin
     let mut response = match answer.await {
         Ok((door, admitted)) => {
             let visit = Visit { request: &request, client: &client, viewing, worker, door, admitted, origin };
-            if wanted == Wanted::Body && !visit.comes_on().await { not_live() } else { visit.answer(wanted, payload).await }
+            if wanted == Wanted::Body && !visit.comes_on().await {
+                not_live()
+            } else {
+                visit.answer(wanted, payload).await
+            }
         }
         Err(denied) => {
             worker.metrics.auth_failure(denied.label());

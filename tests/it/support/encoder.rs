@@ -148,7 +148,6 @@ impl Wire {
                 Event::Published => self.is_published = true,
                 Event::ReconnectRequest { description } => return Err(format!("asked to reconnect: {description}")),
                 Event::Refused { code, description } => return Err(format!("{code}: {description}")),
-                _ => {}
             }
         }
         Ok(())
