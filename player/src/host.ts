@@ -38,6 +38,7 @@ class WorkerHost implements CoreHost {
   send(command: Command): void {
     if (command.type !== 'view') this.#unanswered?.push(command);
     if (this.#core) this.#core.handle(command);
+    else if (command.type === 'stop' && this.#unanswered) this.#end();
     else this.#worker?.postMessage(command);
   }
 
@@ -66,14 +67,14 @@ class WorkerHost implements CoreHost {
 
   /** The worker did not load: a policy, or a bundler that does not know of it. */
   #fallBack(): void {
-    this.#end();
     const commands = this.#unanswered ?? [];
-    this.#unanswered = undefined;
+    this.#end();
     this.#core = new Core(this.#emit);
     for (const command of commands) this.#core.handle(command);
   }
 
   #end(): void {
+    this.#unanswered = undefined;
     this.#worker?.terminate();
     this.#worker = undefined;
     if (this.#url) URL.revokeObjectURL(this.#url);

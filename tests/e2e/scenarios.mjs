@@ -88,7 +88,7 @@ async function mountMany({ src, token, times }) {
     await pause(n % 5 === 0 ? 250 : 20);
     player.remove();
   }
-  for (let n = 0; n < 50 && Object.values(open).some((left) => left > 0); n++) await pause(100);
+  for (let n = 0; n < 150 && Object.values(open).some((left) => left > 0); n++) await pause(100);
   return { open, made };
 }
 

@@ -2,7 +2,8 @@ import { ICON_STATS, ICON_UNMUTE } from './icons';
 import { STATS_ROWS } from './stats-panel';
 
 const CSS = `
-  :host { display: inline-block; position: relative; line-height: 1.4; background: #000; color: #fff;
+  :host { display: inline-block; position: relative; width: 640px; max-width: 100%; aspect-ratio: 16 / 9; line-height: 1.4;
+    background: #000; color: #fff;
     font: 14px/1.4 system-ui, "Segoe UI", Roboto, sans-serif; color-scheme: dark; min-width: 240px; overflow: hidden; }
   :host([hidden]), [hidden][hidden] { display: none; }
   weir-controller { display: block; width: 100%; height: 100%; --media-font-family: inherit;
@@ -68,7 +69,7 @@ export function template(): string {
     <section id="stats" class="stats" aria-label="Statistics" tabindex="0" hidden>
       <dl>${rows.join('')}</dl>
       <canvas id="graph" width="412" height="88" role="img" aria-label="Latency over the last minute"></canvas>
-      <p>latency, last minute, 0 to <span id="graph-top">500</span> ms</p>
+      <p>latency, one minute, up to <span id="graph-top">500</span> ms</p>
     </section>
     <div class="bottom">
       <button type="button" id="unmute" class="unmute" hidden>${ICON_UNMUTE}Unmute</button>
