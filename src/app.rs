@@ -2,7 +2,10 @@
 
 mod cluster;
 mod enforcer;
+mod meter;
 mod peers;
+mod surplus;
+mod telling;
 mod watcher;
 
 use crate::api::{self, Health, Phase};
@@ -10,11 +13,9 @@ use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
 use crate::cluster::peers::Peers;
 use crate::cluster::seats::Seats;
-use crate::cluster::{Bus, Counters, LocalCounters, Message};
+use crate::cluster::{Bus, Counters, LocalCounters};
 use crate::config::{Config, DatabaseUrl, write_private};
-use crate::hooks::client::Client;
-use crate::hooks::guard::Guard;
-use crate::hooks::{self, Event, Feed};
+use crate::hooks::Feed;
 use crate::net::client::Trusted;
 use crate::net::door::{self, Door};
 use crate::net::server::{self, Options};
@@ -38,15 +39,13 @@ use actix_web::{App as WebApp, HttpResponse, web};
 use anyhow::Context as _;
 use cluster::{Beat, Cluster};
 use enforcer::Enforcer;
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use watcher::Watcher;
 
 /// Certificates are looked at this often.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
@@ -117,14 +116,14 @@ impl Node {
         let (parts, cluster) = assemble(config, &arbiters, feed, addresses.internal).await?;
         let parts = Arc::new(parts);
         parts.metrics.watch_panics();
-        first_start(config, &parts).await?;
         let drain_asked = Arc::new(Notify::new());
         parts.bus.subscribe(Arc::new(enforcer(config, &parts, drain_asked.clone())));
         let workers = cores.saturating_sub(ingest).max(1);
+        let publishers = serve_behind(&parts.trusted, publishing(config, &parts, &cluster));
         let mut node = Self {
             addresses,
-            administration: Arc::new(administration(config, &parts, &cluster, addresses.rtmp)),
-            publishers: serve_behind(&parts.trusted, publishing(config, &parts, &cluster)),
+            administration: Arc::new(administration(config, &parts, &cluster, addresses.rtmp, &publishers)),
+            publishers,
             beat: cluster.beat(parts.health.clone(), parts.metrics.clone(), parts.clock.unix_us()),
             parts,
             http: Vec::new(),
@@ -133,7 +132,7 @@ impl Node {
             drain_timeout: config.drain_timeout,
             drain_asked,
         };
-        node.tasks.extend(tell_events(config, &node.parts, events));
+        node.tasks.extend(telling::start(config, &node.parts, events));
         let certificate = config.tls.as_ref().map(|tls| Reloading::load(&tls.cert, &tls.key)).transpose()?;
         let tls = |protocol| certificate.as_ref().map(|certificate| certificate.acceptor(protocol)).transpose();
         node.serve_public(http, workers, tls(Some("http/1.1"))?, config)?;
@@ -144,6 +143,8 @@ impl Node {
         }
         node.tasks.extend(certificate.map(|certificate| actix_rt::spawn(keep_certificate(certificate))));
         node.tasks.push(actix_rt::spawn(log_limits(node.parts.metrics.clone())));
+        // Last: a node that can't start makes no key.
+        first_start(config, &node.parts).await?;
         node.parts.health.enter(Phase::Ready);
         node.beat.exchange().await;
         node.tasks.push(actix_rt::spawn(node.beat.clone().run()));
@@ -315,53 +316,6 @@ fn enforcer(config: &Config, parts: &Parts, drain: Arc<Notify>) -> Enforcer {
     }
 }
 
-/// What watches the streams, what writes their events down, and what sends them to webhooks.
-fn tell_events(config: &Config, parts: &Parts, events: mpsc::Receiver<Arc<Event>>) -> [JoinHandle<()>; 4] {
-    let client = Arc::new(Client::new(Guard { allowed: config.webhooks.allowed_networks.clone() }));
-    let watcher = Watcher {
-        store: parts.store.clone(),
-        registry: parts.registry.clone(),
-        seats: parts.seats.clone(),
-        counters: parts.counters.clone(),
-        feed: parts.feed.clone(),
-        clock: parts.clock.clone(),
-        random: fill_random,
-        known: HashMap::new(),
-        tenants: HashMap::new(),
-    };
-    let worker = hooks::Worker::new(hooks::Parts {
-        store: parts.store.clone(),
-        secrets: parts.secrets.clone(),
-        clock: parts.clock.clone(),
-        client: client.clone(),
-        random: fill_random,
-    });
-    [
-        actix_rt::spawn(watcher.run()),
-        actix_rt::spawn(worker.clone().write(events)),
-        actix_rt::spawn(worker.send()),
-        actix_rt::spawn(key_fetcher(config, parts, client).run()),
-    ]
-}
-
-fn key_fetcher(config: &Config, parts: &Parts, client: Arc<Client>) -> hooks::KeyFetcher {
-    let bus = parts.bus.clone();
-    hooks::KeyFetcher {
-        store: parts.store.clone(),
-        clock: parts.clock.clone(),
-        client,
-        again: config.webhooks.keys_every,
-        on_change: Box::new(move |tenant| {
-            let bus = bus.clone();
-            tokio::spawn(async move {
-                if let Err(error) = bus.publish(Message::SigningKeysChanged { tenant }).await {
-                    tracing::warn!(%error, "new keys were stored but could not be told to all nodes");
-                }
-            });
-        }),
-    }
-}
-
 fn publishing(config: &Config, parts: &Parts, cluster: &Cluster) -> rtmp::Parts {
     let backlog = parts.backlog;
     let admission = parts.admission.clone();
@@ -411,7 +365,14 @@ fn serve_behind(trusted: &Trusted, parts: rtmp::Parts) -> Arc<rtmp::Server> {
 }
 
 /// `rtmp` is where publishers are really listened for.
-fn administration(config: &Config, parts: &Parts, cluster: &Cluster, rtmp: SocketAddr) -> api::State {
+fn administration(
+    config: &Config,
+    parts: &Parts,
+    cluster: &Cluster,
+    rtmp: SocketAddr,
+    publishers: &Arc<rtmp::Server>,
+) -> api::State {
+    let publishers = publishers.clone();
     let mut config = config.clone();
     config.rtmp.listen = rtmp;
     let parts = api::Parts {
@@ -425,6 +386,7 @@ fn administration(config: &Config, parts: &Parts, cluster: &Cluster, rtmp: Socke
         feed: parts.feed.clone(),
         health: parts.health.clone(),
         nodes: cluster.nodes.clone(),
+        on_stream_key: Box::new(move |hash| publishers.expect_key(hash)),
     };
     api::State::new(parts, &config)
 }

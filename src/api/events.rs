@@ -2,16 +2,17 @@
 
 use super::caller::Caller;
 use super::input::Query;
-use super::show::time;
 use super::streams::find;
 use super::{Error, State};
 use crate::hooks::Event;
-use crate::id::{StreamId, TenantId};
+use crate::id::{EventId, StreamId, TenantId};
+use crate::store::Happened;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
+use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +22,14 @@ use tokio::sync::broadcast::error::RecvError;
 /// A comment keeps proxies from closing a connection on which nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// With it a listener says what it heard last (HTML, Server-sent events).
+const LAST_EVENT_ID: &str = "last-event-id";
+
 /// Listeners come back after this, so that a key which was deleted does not listen for longer.
 const LIFETIME: Duration = Duration::from_secs(300);
+
+/// Events that one who was away is told of; past it, it is told that it missed some.
+const MISSED_MAX: u32 = 500;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,25 +43,35 @@ struct Listener {
     tenant: Option<TenantId>,
     stream: Option<StreamId>,
     ends: tokio::time::Instant,
-    is_greeted: bool,
+    /// Before anything else.
+    first: VecDeque<String>,
+    /// What was told already, from what was kept.
+    told: HashSet<EventId>,
 }
 
 pub(super) async fn listen(
     state: web::Data<State>,
     caller: Caller,
     query: Query<Listen>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Error> {
     let stream = match &query.0.stream {
         Some(id) => Some(find(&state, &caller, id).await?.id),
         None => None,
     };
-    let listener = Listener {
+    let mut listener = Listener {
         events: state.feed.listen(),
         tenant: caller.scope(query.0.tenant.as_deref())?,
         stream,
         ends: tokio::time::Instant::now() + LIFETIME,
-        is_greeted: false,
+        first: VecDeque::from(["retry: 2000\n: listening\n\n".to_owned()]),
+        told: HashSet::new(),
     };
+    let last = request.headers().get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+    if let Some(last) = last.and_then(|id| EventId::parse(id).ok()) {
+        let kept = state.store.events_after(listener.tenant.as_ref(), &last, MISSED_MAX).await?;
+        listener.catch_up(kept);
+    }
     let body = stream::unfold(listener, |mut listener| async move {
         let text = listener.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(text)), listener))
@@ -67,15 +84,26 @@ pub(super) async fn listen(
 }
 
 impl Listener {
+    /// What happened since the connection before.
+    fn catch_up(&mut self, kept: Vec<Happened>) {
+        if kept.len() == MISSED_MAX as usize {
+            self.first.push_back("event: missed\ndata: {\"events\":null}\n\n".to_owned());
+        }
+        for event in kept.iter().filter(|event| self.stream.is_none() || event.stream == self.stream) {
+            self.first.push_back(shown(event, true));
+            self.told.insert(event.id.clone());
+        }
+    }
+
     /// None: the connection has lasted long enough.
     async fn next(&mut self) -> Option<String> {
-        if !std::mem::replace(&mut self.is_greeted, true) {
-            return Some("retry: 2000\n: listening\n\n".to_owned());
+        if let Some(first) = self.first.pop_front() {
+            return Some(first);
         }
         loop {
             let wait = self.ends.min(tokio::time::Instant::now() + KEEP_ALIVE);
             match tokio::time::timeout_at(wait, self.events.recv()).await {
-                Ok(Ok(event)) if self.is_for(&event) => return Some(shown(&event)),
+                Ok(Ok(event)) if self.is_for(&event) => return Some(shown(&event.happened(), event.is_kept())),
                 Ok(Ok(_)) => {}
                 Ok(Err(RecvError::Lagged(missed))) => {
                     return Some(format!("event: missed\ndata: {{\"events\":{missed}}}\n\n"));
@@ -88,12 +116,14 @@ impl Listener {
     }
 
     fn is_for(&self, event: &Event) -> bool {
+        let is_new = !self.told.contains(&event.id);
         let is_of_tenant = self.tenant.as_ref().is_none_or(|tenant| event.tenant == *tenant);
-        is_of_tenant && self.stream.as_ref().is_none_or(|stream| event.stream.as_ref() == Some(stream))
+        is_new && is_of_tenant && self.stream.as_ref().is_none_or(|stream| event.stream.as_ref() == Some(stream))
     }
 }
 
-fn shown(event: &Event) -> String {
-    let payload = event.payload(&time(event.at_us));
-    format!("id: {}\nevent: {}\ndata: {payload}\n\n", event.id, event.name)
+/// Only of what is kept a listener can say later that it was the last it heard.
+fn shown(event: &Happened, is_kept: bool) -> String {
+    let id = if is_kept { format!("id: {}\n", event.id) } else { String::new() };
+    format!("{id}event: {}\ndata: {}\n\n", event.name, event.payload)
 }

@@ -12,6 +12,9 @@ const GOP_SLOW_S: f64 = 4.0;
 /// Past this, players need a longer buffer for the later of the two.
 const SKEW_MS_MAX: i64 = 500;
 
+/// A publisher that loses this much within half a minute does not keep up.
+const BEHIND_MS_MAX: i64 = 1_000;
+
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LiveStatus)]
 pub(super) struct LiveView {
@@ -29,6 +32,11 @@ pub(super) struct LiveView {
     fps: Option<f64>,
     /// Seconds between keyframes.
     gop_s: Option<f64>,
+    /// Milliseconds by which sound arrives ahead of the picture.
+    skew_ms: Option<i64>,
+    /// Milliseconds by which media arrives later than when the publish began: the publisher's clock goes slow, or it
+    /// can't keep up; negative: fast.
+    drift_ms: Option<i64>,
     warnings: Vec<Warning>,
 }
 
@@ -98,6 +106,8 @@ impl LiveView {
             bitrate: 0,
             fps: None,
             gop_s: None,
+            skew_ms: None,
+            drift_ms: None,
             warnings: Vec::new(),
         }
     }
@@ -127,6 +137,8 @@ impl LiveView {
             bitrate: live.video_bps + live.audio_bps,
             fps: live.facts.fps,
             gop_s: live.facts.gop_s,
+            skew_ms: live.facts.skew_ms.filter(|_| published),
+            drift_ms: live.drift_ms,
             warnings: if state == "live" { warnings(live) } else { Vec::new() },
         }
     }
@@ -148,10 +160,22 @@ pub fn warnings(live: &Live) -> Vec<Warning> {
         Some(_) => {}
     }
     if live.facts.reordering {
-        warn("b_frames", "B frames delay the picture by 50 ms or more; encoders can leave them out".to_owned());
+        warn(
+            "b_frames",
+            "B frames: +50 ms or more, slower in Firefox; encoders can leave them out (tune zerolatency)".to_owned(),
+        );
     }
     if let Some(skew_ms) = live.facts.skew_ms.filter(|skew_ms| skew_ms.abs() > SKEW_MS_MAX) {
         warn("skew", format!("sound and picture arrive {} ms apart", skew_ms.abs()));
+    }
+    if live.behind_ms > BEHIND_MS_MAX {
+        let behind_s = live.behind_ms as f64 / 1e3;
+        warn(
+            "falling_behind",
+            format!(
+                "falling behind real time: {behind_s:.1} s within half a minute; the encoder or its link is too slow"
+            ),
+        );
     }
     if let Some(gop_s) = live.facts.gop_s.filter(|gop_s| *gop_s > GOP_SLOW_S) {
         warn("slow_start", format!("a keyframe each {gop_s:.1} s: viewers start slowly; 1 or 2 s are better"));
@@ -184,7 +208,7 @@ mod tests {
     }
 
     fn live(tracks: Vec<Track>) -> Live {
-        let waiting = Status::new(1_800_000_000_000_000).get();
+        let waiting = Status::new(1_800_000_000_000_000, Box::new(|_| {})).get();
         Live { phase: crate::stream::packet::Phase::Live, tracks, video_bps: 3_000_000, audio_bps: 128_000, ..waiting }
     }
 
@@ -211,7 +235,8 @@ mod tests {
         hard.facts.reordering = true;
         hard.facts.skew_ms = Some(-700);
         hard.facts.gop_s = Some(10.0);
-        assert_eq!(codes(&hard), ["codec", "b_frames", "skew", "slow_start"]);
+        hard.behind_ms = 1_001;
+        assert_eq!(codes(&hard), ["codec", "b_frames", "skew", "falling_behind", "slow_start"]);
         hard.phase = crate::stream::packet::Phase::Ended;
         assert_eq!(codes(&hard), [""; 0], "nobody can mend it any more");
     }

@@ -49,6 +49,9 @@ pub use show::Links;
 /// Fills a slice from the system's random source.
 pub type Random = fn(&mut [u8]);
 
+/// Hears of stream keys, so that a new one is not mistaken for a guess.
+pub type OnStreamKey = Box<dyn Fn(&Hash) + Send + Sync>;
+
 /// What the handlers work with.
 pub struct State {
     pub store: Arc<dyn Store>,
@@ -61,6 +64,7 @@ pub struct State {
     feed: Arc<Feed>,
     health: Arc<Health>,
     nodes: Arc<Nodes>,
+    on_stream_key: OnStreamKey,
     node: String,
     started_us: i64,
     links: Links,
@@ -83,11 +87,13 @@ pub struct Parts {
     pub feed: Arc<Feed>,
     pub health: Arc<Health>,
     pub nodes: Arc<Nodes>,
+    /// Called with each new stream key's hash.
+    pub on_stream_key: OnStreamKey,
 }
 
 impl State {
     pub fn new(parts: Parts, config: &Config) -> Self {
-        let Parts { store, bus, registry, secrets, clock, random, trusted, feed, health, nodes } = parts;
+        let Parts { store, bus, registry, secrets, clock, random, trusted, feed, health, nodes, on_stream_key } = parts;
         Self {
             admin_key: config.admin_key.as_ref().map(|key| secrets.hash(key.reveal())),
             node: nodes.myself.node.clone(),
@@ -99,6 +105,7 @@ impl State {
             feed,
             health,
             nodes,
+            on_stream_key,
             store,
             bus,
             registry,

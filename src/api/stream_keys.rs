@@ -39,7 +39,9 @@ pub(super) async fn create(
     let (new, key) = new_key(&state);
     let mut entry = caller.entry(&state, Some(&stream.tenant), "stream_key.create", new.id.as_str());
     entry.after = Some(serde_json::json!({ "stream": stream.id, "prefix": new.prefix }));
+    let hash = new.hash;
     let stored = state.store.create_stream_key(&stream.id, new, entry).await?;
+    (state.on_stream_key)(&hash);
     Ok(HttpResponse::Created().json(KeyCreated { id: stored.id, key: Some(key.reveal().to_owned()) }))
 }
 

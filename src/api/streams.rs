@@ -159,6 +159,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Error> {
     let tenant = caller.tenant(body.0.tenant.as_deref())?;
     let (new_key, key) = new_key(&state);
+    let hash = new_key.hash;
     let (key_id, id) = (new_key.id.clone(), StreamId::from_random(state.random()));
     let new = NewStream {
         settings: body.0.settings(),
@@ -172,6 +173,7 @@ pub(super) async fn create(
     let mut entry = caller.entry(&state, Some(&new.tenant), "stream.create", new.id.as_str());
     entry.after = Some(serde_json::json!({ "name": new.name, "stream_key": key_id }));
     let stream = state.store.create_stream(new, entry).await?;
+    (state.on_stream_key)(&hash);
     let links = Linker::new(&state, &caller.client);
     let created = StreamCreated {
         stream: view(&state, &links, &stream, Some(key.reveal())),

@@ -3,7 +3,7 @@ use super::input::{Body, Check, Query, Scope, check, if_match, page};
 use super::show::{List, json, position, revised, time};
 use super::{Error, State};
 use crate::hooks::guard::Target;
-use crate::hooks::{Event, NAMES, delivery, event, sign};
+use crate::hooks::{Event, event, sign};
 use crate::id::{DeliveryId, EventId, TenantId, WebhookId};
 use crate::store::{Delivery, DeliveryState, Page, Webhook};
 use actix_web::http::StatusCode;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 const URL_BYTES_MAX: usize = 2_048;
+const EVENTS_MAX: usize = event::NAMES.len() + 1;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Webhook)]
@@ -19,7 +20,7 @@ pub(super) struct WebhookView {
     id: WebhookId,
     tenant: TenantId,
     url: String,
-    /// Empty: all.
+    /// Empty: all but `viewers.changed`.
     events: Vec<String>,
     disabled: bool,
     /// Since when nothing could be delivered.
@@ -96,8 +97,8 @@ pub(super) fn check_url(field: &str, url: &str) -> Result<(), Error> {
 }
 
 fn check_events(events: &[String]) -> Result<(), Error> {
-    let known = events.len() <= NAMES.len() && events.iter().all(|event| NAMES.contains(&event.as_str()));
-    check(known, "events", &NAMES.join(", "))
+    let known = events.len() <= EVENTS_MAX && events.iter().all(|event| event::can_be_wanted(event));
+    check(known, "events", &format!("{}, {}", event::NAMES.join(", "), event::VIEWERS))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -106,7 +107,7 @@ pub(super) struct CreateWebhook {
     /// A platform key names the tenant.
     tenant: Option<String>,
     url: String,
-    /// Empty: all.
+    /// Empty: all but `viewers.changed`.
     #[serde(default)]
     events: Vec<String>,
 }
@@ -272,7 +273,7 @@ pub(super) async fn test(
         at_us: state.now_us(),
         data: serde_json::json!({}),
     };
-    let new = delivery(&event, &webhook, state.random());
+    let new = event.happened().delivery(DeliveryId::from_random(state.random()), webhook.id);
     state.store.enqueue(std::slice::from_ref(&new)).await?;
     Ok(HttpResponse::Created().json(DeliveryView::from(new)))
 }

@@ -101,7 +101,7 @@ pub fn main() -> ExitCode {
             ExitCode::from(USAGE)
         }
         Err(Failure::Failed(error)) => {
-            say_error(&format!("{error:#}"));
+            say_error(&told(&error));
             ExitCode::from(FAILED)
         }
     }
@@ -150,6 +150,19 @@ fn start_logs(config: &Config, filter: &str) -> telemetry::Logs {
         LogFormat::Json => Some(true),
     };
     telemetry::start_logs(is_json, filter)
+}
+
+/// The error and its causes, each said once: some say their cause themselves.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// To standard output; a reader that has gone does not matter.

@@ -143,6 +143,12 @@ impl Seats {
         room.publishers.keys().chain(watched).cloned().collect()
     }
 
+    /// Whose stream is published here, if it is.
+    pub fn publishes(&self, stream: &StreamId) -> Option<TenantId> {
+        let rooms = self.lock();
+        rooms.iter().find(|(_, room)| room.publishers.contains_key(stream)).map(|(tenant, _)| tenant.clone())
+    }
+
     /// New quotas hold for those who come.
     pub fn set_quotas(&self, tenant: &TenantId, quotas: Quotas) {
         if let Some(room) = self.lock().get_mut(tenant) {
@@ -222,7 +228,9 @@ mod tests {
         assert_eq!(seats.publisher(&tenant, &stream(2)).unwrap_err(), Full::Streams);
         drop(first);
         assert!(seats.publisher(&tenant, &stream(2)).is_err());
+        assert_eq!(seats.publishes(&stream(1)), Some(tenant.id.clone()));
         drop(over);
+        assert_eq!(seats.publishes(&stream(1)), None);
         assert!(seats.publisher(&tenant, &stream(2)).is_ok());
         assert_eq!(seats.occupied(), []);
     }

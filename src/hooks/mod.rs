@@ -9,7 +9,7 @@ mod key_sets;
 pub mod sign;
 mod worker;
 
-pub use event::{Event, NAMES};
+pub use event::Event;
 pub use feed::Feed;
 pub use key_sets::KeyFetcher;
-pub use worker::{Parts, Worker, delivery};
+pub use worker::{Parts, Worker};

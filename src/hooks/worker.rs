@@ -2,17 +2,17 @@
 
 use super::backoff::{self, DISABLE_AFTER_US};
 use super::client::Client;
-use super::event::Event;
+use super::event::{Event, wants_unkept};
 use super::sign;
 use crate::auth::secret::Secrets;
 use crate::clock::Clock;
-use crate::id::DeliveryId;
-use crate::store::{Delivery, DeliveryState, REPLAY_US, Settled, Store, Webhook};
+use crate::id::{DeliveryId, EventId, TenantId};
+use crate::store::{Conflict, Delivery, DeliveryState, Error, REPLAY_US, Settled, Store, WEBHOOKS_MAX, Webhook};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc};
 
 /// The outbox is looked at this often.
 const EVERY: Duration = Duration::from_millis(500);
@@ -24,8 +24,10 @@ const CALLS_MAX: usize = 16;
 const TAKEN_US: i64 = 60_000_000;
 /// Settled deliveries are shown for this long.
 const SHOWN_US: i64 = 14 * 86_400 * 1_000_000;
-/// An event is written again where the database was away, this often.
-const WRITE_TRIES: u32 = 30;
+/// Calls at once for what is not kept.
+const ANNOUNCEMENTS_MAX: usize = 8;
+/// Webhooks are read again after this, for what is not kept.
+const HOOKS_FRESH: Duration = Duration::from_secs(5);
 
 pub struct Parts {
     pub store: Arc<dyn Store>,
@@ -38,36 +40,70 @@ pub struct Parts {
 pub struct Worker {
     parts: Parts,
     calls: Arc<Semaphore>,
+    announcements: Arc<Semaphore>,
+    /// Something was written to the outbox.
+    due: Notify,
 }
 
 impl Worker {
     pub fn new(parts: Parts) -> Arc<Self> {
-        Arc::new(Self { parts, calls: Arc::new(Semaphore::new(CALLS_MAX)) })
+        Arc::new(Self {
+            parts,
+            calls: Arc::new(Semaphore::new(CALLS_MAX)),
+            announcements: Arc::new(Semaphore::new(ANNOUNCEMENTS_MAX)),
+            due: Notify::new(),
+        })
     }
 
-    /// Until all who tell events are gone.
+    /// Keeps events, each in one transaction with its deliveries, until all who tell them are gone. While the database
+    /// is away they wait here and in the feed's queue.
     pub async fn write(self: Arc<Self>, mut events: mpsc::Receiver<Arc<Event>>) {
         while let Some(event) = events.recv().await {
-            for attempt in 1..=WRITE_TRIES {
-                match self.enqueue(&event).await {
-                    Ok(()) => break,
-                    Err(error) if attempt == WRITE_TRIES => {
-                        tracing::error!(%error, event = event.name, "an event could not be kept for webhooks");
+            let happened = event.happened();
+            let ids: Vec<_> = (0..WEBHOOKS_MAX).map(|_| DeliveryId::from_random(self.random())).collect();
+            loop {
+                match self.parts.store.record_event(&happened, &ids).await {
+                    // Written by a try that was not answered in time.
+                    Ok(()) | Err(Error::Conflict(Conflict::Exists)) => {
+                        self.due.notify_one();
+                        break;
                     }
-                    Err(_) => tokio::time::sleep(EVERY).await,
+                    Err(Error::Unavailable(_)) => tokio::time::sleep(EVERY).await,
+                    Err(error) => {
+                        tracing::warn!(%error, event = event.name, tenant = %event.tenant, "an event can't be kept");
+                        break;
+                    }
                 }
             }
         }
     }
 
-    async fn enqueue(&self, event: &Event) -> crate::store::Result<()> {
-        let mut hooks = self.parts.store.webhooks(&event.tenant).await?;
-        hooks.retain(|hook| hook.disabled_us.is_none() && wants(hook, event.name));
-        if hooks.is_empty() {
-            return Ok(());
+    /// Tells webhooks that name it of what is not kept: once, and not at all where too much is on its way.
+    pub async fn announce(self: Arc<Self>, mut events: broadcast::Receiver<Arc<Event>>) {
+        let mut known: HashMap<TenantId, (Duration, Vec<Webhook>)> = HashMap::new();
+        loop {
+            let event = match events.recv().await {
+                Ok(event) if !event.is_kept() => event,
+                Ok(_) | Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return,
+            };
+            let now = self.parts.clock.monotonic();
+            known.retain(|_, (read, _)| now.saturating_sub(*read) < HOOKS_FRESH);
+            if !known.contains_key(&event.tenant) {
+                let Ok(hooks) = self.parts.store.webhooks(&event.tenant).await else { continue };
+                known.insert(event.tenant.clone(), (now, hooks));
+            }
+            let Some((_, hooks)) = known.get(&event.tenant) else { continue };
+            for hook in hooks.iter().filter(|hook| wants_unkept(hook, event.name)) {
+                let Ok(permit) = self.announcements.clone().try_acquire_owned() else { break };
+                let (worker, hook, event) = (self.clone(), hook.clone(), event.clone());
+                tokio::spawn(async move {
+                    let sent = worker.call(&hook, &event.id, &event.happened().payload).await;
+                    tracing::debug!(webhook = %hook.id, event = event.name, ?sent, "announced");
+                    drop(permit);
+                });
+            }
         }
-        let new: Vec<_> = hooks.iter().map(|hook| delivery(event, hook, self.random())).collect();
-        self.parts.store.enqueue(&new).await
     }
 
     fn random<const N: usize>(&self) -> [u8; N] {
@@ -80,7 +116,10 @@ impl Worker {
     pub async fn send(self: Arc<Self>) {
         let mut tidied = Duration::ZERO;
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = self.due.notified() => {}
+            }
             let free = self.calls.available_permits();
             let now_us = self.parts.clock.unix_us();
             let limit = u32::try_from(free).unwrap_or(0);
@@ -114,7 +153,7 @@ impl Worker {
             // Gone with its webhook; or the database is away, and it is taken again later.
             Ok(None) | Err(_) => return,
         };
-        let outcome = self.call(&hook, &delivery).await;
+        let outcome = self.call(&hook, &delivery.event_id, &delivery.payload).await;
         let settled = self.settled(&delivery, outcome);
         if let Err(error) = self.parts.store.settle_delivery(&delivery.id, &settled).await {
             tracing::warn!(%error, delivery = %delivery.id, "what came of a delivery can't be kept: it is sent again");
@@ -122,17 +161,17 @@ impl Worker {
     }
 
     /// The status that was answered, or why there was none.
-    async fn call(&self, hook: &Webhook, delivery: &Delivery) -> Result<u16, String> {
+    async fn call(&self, hook: &Webhook, event: &EventId, payload: &str) -> Result<u16, String> {
         let secret = self.parts.secrets.open(&hook.sealed, hook.id.as_str()).map_err(|error| error.to_string())?;
         let timestamp_s = self.parts.clock.unix_us() / 1_000_000;
-        let id = delivery.event_id.as_str();
+        let id = event.as_str();
         let headers = [
             ("content-type", "application/json".to_owned()),
             ("webhook-id", id.to_owned()),
             ("webhook-timestamp", timestamp_s.to_string()),
-            ("webhook-signature", sign::signature(&secret, id, timestamp_s, &delivery.payload)),
+            ("webhook-signature", sign::signature(&secret, id, timestamp_s, payload)),
         ];
-        let reply = self.parts.client.post(&hook.url, &headers, delivery.payload.clone()).await;
+        let reply = self.parts.client.post(&hook.url, &headers, payload.to_owned()).await;
         reply.map(|reply| reply.status).map_err(|error| error.to_string())
     }
 
@@ -150,29 +189,5 @@ impl Worker {
             (Some(_), None) => (DeliveryState::Failed, at_us),
         };
         Settled { state, attempts, next_us, status, error, at_us, disable_before_us: at_us - DISABLE_AFTER_US }
-    }
-}
-
-fn wants(hook: &Webhook, name: &str) -> bool {
-    hook.events.is_empty() || hook.events.iter().any(|wanted| wanted == name)
-}
-
-/// An event as one webhook is sent it.
-pub fn delivery(event: &Event, hook: &Webhook, random: [u8; 16]) -> Delivery {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(event.at_us) * 1_000).ok();
-    let time = time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default();
-    Delivery {
-        id: DeliveryId::from_random(random),
-        webhook: hook.id.clone(),
-        event_id: event.id.clone(),
-        event: event.name.to_owned(),
-        payload: event.payload(&time).to_string(),
-        state: DeliveryState::Pending,
-        attempts: 0,
-        next_us: event.at_us,
-        status: None,
-        error: None,
-        created_us: event.at_us,
-        updated_us: event.at_us,
     }
 }

@@ -115,15 +115,14 @@ impl Fan {
                 self.set_phase(phase);
             }
             Packet::Kick { session, code, reason } => {
-                self.each(|viewer, _| {
+                self.each(|viewer, retry_ms| {
                     if viewer.ticket.session == session {
-                        viewer.close(code, &reason, None);
+                        viewer.close(code, &reason, comes_back(code).then_some(retry_ms));
                     }
                 });
             }
             Packet::Close { code, reason } => self.each(|viewer, retry_ms| {
-                let retry_ms = matches!(code, 4503 | 4504).then_some(retry_ms);
-                viewer.close(code, &reason, retry_ms);
+                viewer.close(code, &reason, comes_back(code).then_some(retry_ms));
             }),
         }
         Waits::Nothing
@@ -315,6 +314,11 @@ impl Fan {
             viewer.flush();
         }
     }
+}
+
+/// Whether a viewer who is sent away so may come back by itself.
+fn comes_back(code: u16) -> bool {
+    matches!(code, 4429 | 4503 | 4504)
 }
 
 fn listed(viewer: &Viewer) -> subscriber::Viewer {

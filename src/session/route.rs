@@ -22,6 +22,8 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 use std::cell::RefCell;
@@ -30,10 +32,15 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 const V1: &str = "weir.v1";
 const RAW: &str = "weir.raw";
 const AUTH: &str = "auth.";
+/// A plain HTTP viewer of a stream that is not live waits this long, then is told so: its player shows no state.
+const COMES_ON_WITHIN: Duration = Duration::from_secs(2);
+const COMES_ON_LOOK: Duration = Duration::from_millis(50);
+const NOT_LIVE_RETRY_S: u32 = 5;
 /// Told to viewers for whom there is no room.
 const QUOTA_RETRY_S: u32 = 5;
 
@@ -99,7 +106,7 @@ async fn live(request: HttpRequest, payload: web::Payload, name: web::Path<Strin
     let mut response = match answer.await {
         Ok((door, admitted)) => {
             let visit = Visit { request: &request, client: &client, viewing, worker, door, admitted, origin };
-            visit.answer(wanted, payload)
+            if wanted == Wanted::Body && !visit.comes_on().await { not_live() } else { visit.answer(wanted, payload) }
         }
         Err(denied) => {
             worker.metrics.auth_failure(denied.label());
@@ -170,6 +177,21 @@ impl Visit<'_> {
         }
     }
 
+    /// Whether there is something to send, or will be in a moment: of an encoder that starts, or from another node.
+    async fn comes_on(&self) -> bool {
+        let stream = &self.door.play.stream;
+        let settings = tenancy::settings(&stream.settings, self.viewing.backlog);
+        let until = self.worker.now() + COMES_ON_WITHIN;
+        while !(self.viewing.is_draining)() {
+            match self.worker.phase(&stream.id, settings) {
+                Phase::Live | Phase::Stalled | Phase::Interrupted => return true,
+                Phase::Waiting | Phase::Ended if self.worker.now() >= until => return false,
+                Phase::Waiting | Phase::Ended => actix_rt::time::sleep(COMES_ON_LOOK).await,
+            }
+        }
+        true
+    }
+
     fn facts(self) -> HttpResponse {
         #[derive(Serialize)]
         struct Facts<'a> {
@@ -193,6 +215,10 @@ impl Visit<'_> {
     }
 
     fn socket(self, payload: web::Payload) -> HttpResponse {
+        if !has_key(self.request) {
+            let detail = "not a WebSocket handshake: Sec-WebSocket-Key is not 16 bytes in base64";
+            return Problem::new(StatusCode::BAD_REQUEST, "bad_handshake", detail).to_response();
+        }
         let mut response = match ws::handshake_with_protocols(self.request, &[V1, RAW]) {
             Ok(response) => response,
             Err(error) => {
@@ -351,6 +377,17 @@ fn token(request: &HttpRequest) -> Option<String> {
         query.into_inner().into_iter().find(|(key, _)| key == "token").map(|(_, value)| value)
     };
     by_protocol.or_else(by_header).or_else(by_query)
+}
+
+fn not_live() -> HttpResponse {
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_live", "nobody publishes this stream now");
+    problem.with_retry_after(NOT_LIVE_RETRY_S).to_response()
+}
+
+/// 16 bytes in base64 (RFC 6455 4.1); the library answers whatever comes.
+fn has_key(request: &HttpRequest) -> bool {
+    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).and_then(|key| STANDARD.decode(key.as_bytes()).ok());
+    key.is_some_and(|key| key.len() == 16)
 }
 
 fn origin(request: &HttpRequest) -> Option<String> {

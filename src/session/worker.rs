@@ -5,6 +5,7 @@ use crate::id::StreamId;
 use crate::session::fan::Fan;
 use crate::session::hub::Hub;
 use crate::session::viewer::Viewer;
+use crate::stream::packet::Phase;
 use crate::stream::qoe::Report;
 use crate::stream::registry::Registry;
 use crate::stream::state::Settings;
@@ -51,15 +52,25 @@ impl Worker {
         settings: Settings,
         viewer: Rc<RefCell<Viewer>>,
     ) -> Rc<RefCell<Fan>> {
+        let fan = self.fan(stream, settings);
+        fan.borrow_mut().join(viewer);
+        fan
+    }
+
+    /// What the stream is in as far as it is known here; it is looked for from now on, also without a viewer.
+    pub fn phase(self: &Rc<Self>, stream: &StreamId, settings: Settings) -> Phase {
+        self.fan(stream, settings);
+        self.registry.get(stream).map_or(Phase::Waiting, |handle| handle.live().phase)
+    }
+
+    fn fan(self: &Rc<Self>, stream: &StreamId, settings: Settings) -> Rc<RefCell<Fan>> {
         let existing = self.hubs.borrow().get(stream).cloned();
-        let fan = existing.unwrap_or_else(|| {
+        existing.unwrap_or_else(|| {
             let fan = Rc::new(RefCell::new(Fan::new(settings.backlog, self.clone())));
             Hub::start_for(stream.clone(), settings, fan.clone(), self.clone());
             self.hubs.borrow_mut().insert(stream.clone(), fan.clone());
             fan
-        });
-        fan.borrow_mut().join(viewer);
-        fan
+        })
     }
 
     /// What a viewer's player told of itself.

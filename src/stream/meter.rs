@@ -1,6 +1,7 @@
-//! Bit rates over the last second.
+//! Bit rates over the last second, and how late the media comes.
 
 use crate::media::frame::Kind;
+use crate::stream::lateness::Lateness;
 use crate::stream::packet::Framed;
 
 const WINDOW_US: i64 = 1_000_000;
@@ -12,10 +13,12 @@ pub struct Meter {
     audio_bytes: u64,
     pub video_bps: u64,
     pub audio_bps: u64,
+    pub lateness: Lateness,
 }
 
 impl Meter {
     pub fn add(&mut self, fragment: &Framed) {
+        self.lateness.add(fragment.ingest_us, fragment.end_us);
         match fragment.kind {
             Kind::Video => self.video_bytes += fragment.len_bytes() as u64,
             Kind::Audio => self.audio_bytes += fragment.len_bytes() as u64,

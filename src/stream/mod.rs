@@ -2,6 +2,7 @@
 
 pub mod backlog;
 pub mod handle;
+pub mod lateness;
 pub mod meter;
 pub mod packet;
 pub mod publisher;

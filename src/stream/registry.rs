@@ -6,12 +6,12 @@ use crate::stream::actor::{Birth, Stream};
 use crate::stream::handle::Handle;
 use crate::stream::mailbox::ActorMailbox;
 use crate::stream::state::Settings;
-use crate::stream::status::Status;
+use crate::stream::status::{Live, OnPhase, Status};
 use crate::telemetry::Metrics;
 use actix::{Actor, ArbiterHandle};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 struct Entry {
     handle: Handle,
@@ -26,7 +26,11 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     myself: Weak<Registry>,
+    on_phase: OnceLock<TellPhase>,
 }
+
+/// Called on a stream's own thread with each new phase of it; it must not block.
+pub type TellPhase = Box<dyn Fn(&StreamId, &Live) + Send + Sync>;
 
 impl Registry {
     /// `arbiters` are the threads that streams live on, at least one.
@@ -39,7 +43,14 @@ impl Registry {
             clock,
             metrics,
             myself: myself.clone(),
+            on_phase: OnceLock::new(),
         })
+    }
+
+    /// Once, before any stream starts.
+    pub fn tell_phases(&self, tell: TellPhase) {
+        // A second one would tell all of it again.
+        let _ = self.on_phase.set(tell);
     }
 
     pub fn get(&self, id: &StreamId) -> Option<Handle> {
@@ -55,7 +66,7 @@ impl Registry {
             return entry.handle.clone();
         }
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-        let status = Arc::new(Status::new(self.clock.unix_us()));
+        let status = Arc::new(Status::new(self.clock.unix_us(), self.telling(id.clone())));
         let birth = Birth {
             id: id.clone(),
             settings,
@@ -73,6 +84,15 @@ impl Registry {
 
     pub fn list(&self) -> Vec<Handle> {
         self.lock().values().map(|e| e.handle.clone()).collect()
+    }
+
+    fn telling(&self, id: StreamId) -> OnPhase {
+        let registry = self.myself.clone();
+        Box::new(move |live| {
+            if let Some(tell) = registry.upgrade().as_ref().and_then(|registry| registry.on_phase.get()) {
+                tell(&id, live);
+            }
+        })
     }
 
     fn forgetting(&self, id: StreamId, generation: u64) -> Box<dyn FnOnce() + Send> {

@@ -166,6 +166,8 @@ impl State {
             video_bps: if is_live { self.meter.video_bps } else { 0 },
             audio_bps: if is_live { self.meter.audio_bps } else { 0 },
             facts: self.fragmenter.facts(),
+            drift_ms: self.meter.lateness.drift_ms().filter(|_| is_live),
+            behind_ms: if is_live { self.meter.lateness.behind_ms() } else { 0 },
         }
     }
 

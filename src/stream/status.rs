@@ -20,6 +20,10 @@ pub struct Live {
     pub audio_bps: u64,
     /// What the media itself tells.
     pub facts: Facts,
+    /// How much later the media comes than at the start of the publish: the drift of the publisher's clock, and its delays.
+    pub drift_ms: Option<i64>,
+    /// The same against the last half minute: what a publisher that is too slow has lost.
+    pub behind_ms: i64,
 }
 
 impl Live {
@@ -28,16 +32,19 @@ impl Live {
     }
 }
 
+/// Called on the stream's own thread with each new phase; it must not block.
+pub type OnPhase = Box<dyn Fn(&Live) + Send + Sync>;
+
 /// Written by the stream and by its viewers' sessions, read by everybody.
-#[derive(Debug)]
 pub struct Status {
     live: Mutex<Live>,
     qoe: Mutex<Qoe>,
+    on_phase: OnPhase,
 }
 
 impl Status {
-    pub fn new(since_us: i64) -> Self {
-        let live = Mutex::new(Live {
+    pub fn new(since_us: i64, on_phase: OnPhase) -> Self {
+        let waiting = Live {
             phase: Phase::Waiting,
             since_us,
             viewers: 0,
@@ -45,8 +52,10 @@ impl Status {
             video_bps: 0,
             audio_bps: 0,
             facts: Facts::default(),
-        });
-        Self { live, qoe: Mutex::default() }
+            drift_ms: None,
+            behind_ms: 0,
+        };
+        Self { live: Mutex::new(waiting), qoe: Mutex::default(), on_phase }
     }
 
     pub fn get(&self) -> Live {
@@ -54,7 +63,11 @@ impl Status {
     }
 
     pub fn set(&self, live: Live) {
-        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = live;
+        let told = live.clone();
+        let before = std::mem::replace(&mut *self.live.lock().unwrap_or_else(PoisonError::into_inner), live);
+        if before.phase != told.phase {
+            (self.on_phase)(&told);
+        }
     }
 
     pub fn report(&self, report: &Report, now: Duration) {

@@ -145,6 +145,8 @@ async fn a_stream_key_is_rotated_through_a_second_one() {
     let third = api.post(&path, json!({})).await;
     assert_eq!((third.status, third.text("/code")), (StatusCode::CONFLICT, "too_many_keys"));
 
+    let hashes = [text(&stream, "/stream_key/key"), second.text("/key")].map(|key| api.secrets.hash(key));
+    assert_eq!(*api.keys.lock().unwrap(), hashes, "a key that was refused is not told of");
     let listed = api.get(&path).await;
     assert_eq!(listed.body["data"].as_array().unwrap().len(), 2);
     assert!(

@@ -57,6 +57,8 @@ pub(crate) struct Api {
     pub(crate) clock: Arc<Manual>,
     pub(crate) heard: Arc<Heard>,
     pub(crate) secrets: Arc<Secrets>,
+    /// Stream keys that were told of.
+    pub(crate) keys: Arc<Mutex<Vec<Hash>>>,
     /// What requests come with.
     pub(crate) key: String,
     pub(crate) peer: SocketAddr,
@@ -106,6 +108,8 @@ impl Api {
         let health = Arc::new(Health::new(store.clone(), metrics.clone()));
         health.enter(Phase::Ready);
         let feed = Feed::new().0;
+        let keys = Arc::new(Mutex::new(Vec::new()));
+        let told = keys.clone();
         let parts = Parts {
             feed: feed.clone(),
             health: health.clone(),
@@ -117,6 +121,7 @@ impl Api {
             clock: clock.clone(),
             random,
             trusted: Trusted::default(),
+            on_stream_key: Box::new(move |hash| told.lock().unwrap().push(*hash)),
         };
         Self {
             state: web::Data::new(State::new(parts, &config)),
@@ -125,6 +130,7 @@ impl Api {
             clock,
             heard,
             secrets,
+            keys,
             key: ADMIN.to_owned(),
             peer: "192.0.2.1:40000".parse().unwrap(),
         }
@@ -151,6 +157,7 @@ impl Api {
             clock: self.clock.clone(),
             heard: self.heard.clone(),
             secrets: self.secrets.clone(),
+            keys: self.keys.clone(),
             key: key.to_owned(),
             peer: self.peer,
         }

@@ -1,4 +1,4 @@
-use crate::support::{Seen, Stream, Viewer, Weir};
+use crate::support::{Encoder, Seen, Stream, Viewer, Weir};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ async fn each_bad_token_gets_one_and_the_same_401() {
     bodies.dedup();
     assert_eq!(bodies.len(), 1, "{bodies:?}");
     let admitted: Vec<u16> = refusals(&weir, &stream, Some(&good), None).await.into_iter().map(|(s, _)| s).collect();
-    assert_eq!(admitted, [101, 200, 200]);
+    assert_eq!(admitted, [101, 200, 503], "over plain HTTP there is nothing to send yet");
 }
 
 #[actix_rt::test]
@@ -132,4 +132,40 @@ async fn a_token_may_come_by_protocol_header_or_query_and_is_never_logged() {
     let signature = token.rsplit_once('.').unwrap().1;
     let log = weir.log.lock().unwrap();
     assert!(!log.contains(signature) && !log.contains(&stream.key), "a secret is in the log");
+}
+
+#[actix_rt::test]
+async fn over_plain_http_a_stream_that_is_not_live_is_said_to_be_so_and_one_that_starts_is_waited_for() {
+    let weir = Weir::start().await;
+    let stream = weir.public_stream().await;
+    let mp4 = || weir.client.get(format!("{}.mp4", weir.live_url(&stream))).send();
+    let refused = mp4().await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers().contains_key("retry-after")), (503, true));
+    assert_eq!(refused.json::<Value>().await.unwrap()["code"], "not_live");
+    let url = weir.rtmp_url(&stream.key);
+    let (answer, _encoder) = futures_util::join!(mp4(), Encoder::start(&url));
+    assert_eq!(answer.unwrap().status().as_u16(), 200);
+}
+
+#[actix_rt::test]
+async fn a_handshake_without_a_right_key_is_refused() {
+    let weir = Weir::start().await;
+    let stream = weir.public_stream().await;
+    for key in [None, Some("x"), Some("AAAA"), Some("dGhlIHNhbXBsZSBub25jZQ==")] {
+        let mut request = weir.client.get(weir.live_url(&stream)).header("connection", "Upgrade");
+        request = request.header("upgrade", "websocket").header("sec-websocket-version", "13");
+        if let Some(key) = key {
+            request = request.header("sec-websocket-key", key);
+        }
+        let status = request.send().await.unwrap().status().as_u16();
+        assert_eq!(status, if key.is_some_and(|key| key.len() == 24) { 101 } else { 400 }, "{key:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn one_who_opens_the_address_alone_is_told_where_to_go() {
+    let weir = Weir::start().await;
+    let response = weir.client.get(format!("http://{}/", weir.http)).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    assert!(response.text().await.unwrap().contains("/admin/"));
 }

@@ -1,7 +1,7 @@
-use crate::support::{Encoder, Seen, Viewer, Weir};
-use serde_json::json;
+use crate::support::{DEADLINE, Encoder, Seen, Viewer, Weir};
+use serde_json::{Value, json};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[actix_rt::test]
 async fn a_wrong_key_is_told_why() {
@@ -91,4 +91,28 @@ async fn ffmpeg_publishes_and_weir_publishes() {
         assert!(seen.iter().any(|s| s.is("live")));
         weir.until_state(&stream, "interrupted").await;
     }
+}
+
+#[actix_rt::test]
+async fn a_stream_shows_how_its_media_arrives() {
+    let weir = Weir::start().await;
+    let stream = weir.public_stream().await;
+    let encoder = Encoder::start(&weir.rtmp_url(&stream.key)).await;
+    let start = Instant::now();
+    let shown = loop {
+        let shown = weir.get(&format!("/streams/{}", stream.id)).await;
+        if shown["drift_ms"].is_i64() && shown["skew_ms"].is_i64() {
+            break shown;
+        }
+        assert!(start.elapsed() < DEADLINE, "{shown}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(
+        shown["drift_ms"].as_i64().unwrap().abs() < 1_000 && shown["skew_ms"].as_i64().unwrap().abs() < 500,
+        "{shown}"
+    );
+    drop(encoder);
+    weir.until_state(&stream, "interrupted").await;
+    let shown = weir.get(&format!("/streams/{}", stream.id)).await;
+    assert_eq!((&shown["drift_ms"], &shown["skew_ms"]), (&Value::Null, &Value::Null));
 }

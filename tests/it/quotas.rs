@@ -190,3 +190,108 @@ async fn a_webhook_to_a_private_address_is_never_called() {
     }
     assert!(got.lock().unwrap().is_empty());
 }
+
+/// The `bye` and the code of a viewer who is sent away; it reads on until then.
+async fn sent_away(viewer: &mut Viewer) -> (Value, u16) {
+    let mut bye = Value::Null;
+    let start = Instant::now();
+    loop {
+        assert!(start.elapsed() < Duration::from_secs(60), "nobody is sent away");
+        match viewer.next().await {
+            Seen::Text(text) if text["type"] == "bye" => bye = text,
+            Seen::Close(code) => return (bye, code),
+            Seen::Gone => panic!("gone without a word"),
+            _ => {}
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn viewers_over_a_quota_are_warned_of_then_the_newest_are_cut_and_nobody_else() {
+    let weir = Weir::start().await;
+    let (rated, counted) = (tenant_with(&weir, json!({})).await, tenant_with(&weir, json!({})).await);
+    let (of_rated, of_counted) = (public(&weir, &rated).await, public(&weir, &counted).await);
+    let _encoders =
+        [Encoder::start(&weir.rtmp_url(&of_rated.key)).await, Encoder::start(&weir.rtmp_url(&of_counted.key)).await];
+    let mut all = Viewer::connect(&weir, &of_rated, "weir.v1").await;
+    let mut old = Viewer::connect(&weir, &of_counted, "weir.v1").await;
+    old.video(1).await;
+    let mut new = Viewer::connect(&weir, &of_counted, "weir.v1").await;
+    new.video(1).await;
+    send(&weir, reqwest::Method::PATCH, &format!("/tenants/{rated}"), json!({"quotas": {"egress_bps": "1000"}})).await;
+    send(&weir, reqwest::Method::PATCH, &format!("/tenants/{counted}"), json!({"quotas": {"viewers": 1}})).await;
+    let start = Instant::now();
+    // Longer than it takes, so that one who was there first is seen to stay.
+    let ((egress, egress_code), (viewers, viewers_code), _) =
+        futures_util::join!(sent_away(&mut all), sent_away(&mut new), old.video(750));
+    assert_eq!((egress_code, viewers_code), (4429, 4429));
+    assert!(egress["reason"].as_str().unwrap().contains("take more than they may"), "{egress}");
+    assert!(viewers["reason"].as_str().unwrap().contains("more watch than"), "{viewers}");
+    assert!(viewers["retry_after_ms"].as_u64().is_some_and(|ms| ms < 10_000), "{viewers}");
+    assert!(start.elapsed() > Duration::from_secs(10), "warned first: {:?}", start.elapsed());
+    old.video(30).await;
+}
+
+#[actix_rt::test]
+async fn viewers_are_announced_to_webhooks_that_ask_for_it_and_not_kept() {
+    let weir = Weir::start_with(&[("WEIR_WEBHOOKS_ALLOWED_NETWORKS", "127.0.0.1")]).await;
+    let tenant = weir.tenant().await;
+    let (url, got) = receiver(&[204]).await;
+    let (all_url, all_got) = receiver(&[204]).await;
+    let asks = json!({ "tenant": tenant, "url": url, "events": ["viewers.changed"] });
+    let (status, hook) = weir.post("/webhooks", asks).await;
+    assert_eq!(status, 201, "{hook}");
+    weir.post("/webhooks", json!({ "tenant": tenant, "url": all_url })).await;
+    let stream = public(&weir, &tenant).await;
+    let _encoder = Encoder::start(&weir.rtmp_url(&stream.key)).await;
+    let viewers = [Viewer::connect(&weir, &stream, "weir.v1").await, Viewer::connect(&weir, &stream, "weir.v1").await];
+    let bodies = || -> Vec<Value> {
+        let requests = got.lock().unwrap();
+        requests.iter().map(|r| serde_json::from_str(r.split_once("\r\n\r\n").unwrap().1).unwrap()).collect()
+    };
+    let seen = |count: u64| bodies().into_iter().find(|body| body["data"]["viewers"] == count);
+    let told = until("both are counted", || seen(2)).await;
+    assert_eq!((&told["type"], told["data"]["stream"].as_str()), (&json!("viewers.changed"), Some(&*stream.id)));
+    drop(viewers);
+    until("nobody is left", || seen(0)).await;
+    let path = format!("/webhooks/{}/deliveries", hook["id"].as_str().unwrap());
+    assert_eq!(weir.get(&path).await["data"], json!([]));
+    until("what is kept", || all_got.lock().unwrap().iter().any(|r| r.contains("stream.live")).then_some(())).await;
+    assert!(!all_got.lock().unwrap().iter().any(|r| r.contains("viewers.changed")), "only where it is named");
+}
+
+#[actix_rt::test]
+async fn what_happened_is_written_at_once_and_outlives_a_kill() {
+    let weir = Weir::start_with(&[("WEIR_WEBHOOKS_ALLOWED_NETWORKS", "127.0.0.1")]).await;
+    let tenant = weir.tenant().await;
+    // Nobody listens there yet.
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let body = json!({ "tenant": tenant, "url": format!("http://{free}/"), "events": ["stream.live", "stream.ended"] });
+    let (_, hook) = weir.post("/webhooks", body).await;
+    let path = format!("/webhooks/{}/deliveries", hook["id"].as_str().unwrap());
+    let stream = public(&weir, &tenant).await;
+    let encoder = Encoder::start(&weir.rtmp_url(&stream.key)).await;
+    weir.until_state(&stream, "live").await;
+    drop(encoder);
+    let start = Instant::now();
+    let before = loop {
+        let listed = weir.get(&path).await;
+        if listed["data"].as_array().unwrap().len() == 2 {
+            break listed;
+        }
+        assert!(start.elapsed() < Duration::from_secs(15), "{listed}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(
+        (&before["data"][0]["event"], &before["data"][1]["event"]),
+        (&json!("stream.ended"), &json!("stream.live"))
+    );
+    weir.signal("KILL");
+    let data = weir.data.clone();
+    drop(weir);
+    let weir = Weir::start_in(data, &[]).await;
+    let after = weir.get(&path).await;
+    let ids =
+        |listed: &Value| listed["data"].as_array().unwrap().iter().map(|d| d["event_id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&after), ids(&before));
+}

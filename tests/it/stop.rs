@@ -61,3 +61,48 @@ async fn a_log_that_nobody_reads_holds_up_nothing() {
     }
     assert_eq!(weir.facts(&stream).await["state"], "waiting");
 }
+
+#[actix_rt::test]
+async fn a_node_that_is_drained_over_the_api_sends_everybody_away_and_ends_with_0() {
+    let mut weir = Weir::start_with(&[("WEIR_NODE_ID", "one")]).await;
+    let stream = weir.public_stream().await;
+    let encoder = Encoder::start(&weir.rtmp_url(&stream.key)).await;
+    weir.until_state(&stream, "live").await;
+    let mut viewer = Viewer::connect(&weir, &stream, "weir.v1").await;
+    viewer.video(5).await;
+    assert_eq!(weir.post("/nodes/other/drain", serde_json::json!({})).await.0, 404);
+    assert_eq!(weir.post("/nodes/one/drain", serde_json::json!({})).await.0, 202);
+    viewer.until(|seen| matches!(seen, Seen::Close(4503))).await;
+    let ended = encoder.ended().await;
+    assert!(ended.contains("shutting down") || ended == "closed", "{ended}");
+    assert_eq!(weir.ended().await, Some(0));
+}
+
+#[test]
+fn a_node_that_can_not_start_makes_no_key() {
+    let data = tempfile::TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.arg("serve").current_dir(data.path()).env_clear();
+    for listener in ["WEIR_HTTP_LISTEN", "WEIR_RTMP_LISTEN", "WEIR_INTERNAL_LISTEN"] {
+        command.env(listener, "127.0.0.1:0");
+    }
+    command.env("WEIR_TLS_CERT", "/nowhere.pem").env("WEIR_TLS_KEY", "/nowhere.pem");
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("wk_"));
+    assert!(!data.path().join("data/first-start").exists());
+}
+
+#[test]
+fn an_error_is_said_once() {
+    let data = tempfile::TempDir::new().unwrap();
+    let file = data.path().join("clip.flv");
+    std::fs::write(&file, "this is no clip").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let key = format!("sk_{}", "a".repeat(39));
+    command.arg("publish").arg(format!("rtmp://127.0.0.1:9/live/{key}")).arg(&file).env_clear();
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (_, why) = said.trim().rsplit_once(": ").unwrap();
+    assert_eq!((output.status.code(), said.matches(why).count()), (Some(1), 1), "{said}");
+}

@@ -181,14 +181,24 @@ impl Weir {
     }
 
     pub async fn facts(&self, stream: &Stream) -> Value {
-        self.client.get(self.live_url(stream)).send().await.unwrap().json().await.unwrap()
+        self.facts_with(stream, None).await
+    }
+
+    async fn facts_with(&self, stream: &Stream, token: Option<&str>) -> Value {
+        let request = self.client.get(self.live_url(stream));
+        let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
+        request.send().await.unwrap().json().await.unwrap()
     }
 
     /// Waits until the stream is in this state.
     pub async fn until_state(&self, stream: &Stream, state: &str) {
+        self.until_state_with(stream, state, None).await;
+    }
+
+    pub async fn until_state_with(&self, stream: &Stream, state: &str, token: Option<&str>) {
         let start = Instant::now();
         loop {
-            let facts = self.facts(stream).await;
+            let facts = self.facts_with(stream, token).await;
             if facts["state"] == state {
                 return;
             }

@@ -1,0 +1,82 @@
+// A node to measure, what publishes to it, and what all of them leave behind.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const ADMIN_KEY = 'wk_benchmark_0123456789abcdefghijklmnop';
+const READY_MS = 20_000;
+
+const folder = mkdtempSync(join(tmpdir(), 'weir-bench-'));
+const children = new Set();
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A node of its own with a public stream; `api(method, path, body)` asks it as the administrator. */
+export async function start(binary) {
+  const data = mkdtempSync(join(folder, 'node-'));
+  const environment = { WEIR_ADMIN_KEY: ADMIN_KEY, WEIR_LOG_FORMAT: 'json', WEIR_LIMITS_API_RATE: '10000' };
+  for (const listener of ['HTTP', 'RTMP', 'INTERNAL']) environment[`WEIR_${listener}_LISTEN`] = '127.0.0.1:0';
+  const child = spawnChild(binary, ['serve'], { cwd: data, env: environment, stdio: ['ignore', 'ignore', 'pipe'] });
+  const at = await new Promise((resolve, reject) => {
+    let text = '';
+    const timer = setTimeout(() => reject(new Error(`weir is not ready: ${text}`)), READY_MS);
+    child.stderr.on('data', (piece) => {
+      text += piece;
+      const ready = text.split('\n').find((line) => line.includes('"message":"ready"'));
+      if (ready) resolve(JSON.parse(ready), clearTimeout(timer));
+    });
+  });
+  const headers = { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' };
+  const api = async (method, path, body) => {
+    const init = { method, headers, body: body && JSON.stringify(body) };
+    const answer = await fetch(`http://${at.http}/api/v1${path}`, init);
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`);
+    return text && JSON.parse(text);
+  };
+  const tenant = await api('POST', '/tenants', { name: 'bench' });
+  const stream = await api('POST', '/streams', { tenant: tenant.id, name: 'bench', policy: 'public' });
+  return { child, api, tenant: tenant.id, stream: stream.id, rtmp: stream.ingest.rtmp_url, watch: stream.play.ws_url };
+}
+
+/** 720p30 with a keyframe each 2 s at 2.65 Mbit/s, as in the table of peers. */
+export function makeClip() {
+  const file = join(folder, 'clip.flv');
+  const video = '-c:v libx264 -preset veryfast -bf 0 -g 60 -keyint_min 60 -sc_threshold 0 -b:v 2500k -maxrate 2500k -bufsize 2500k';
+  const source = '-f lavfi -i testsrc2=s=1280x720:r=30 -f lavfi -i sine=frequency=440:sample_rate=48000 -t 20';
+  const args = `-v error -y ${source} ${video} -pix_fmt yuv420p -c:a aac -b:a 128k -f flv`.split(' ');
+  execFileSync('ffmpeg', [...args, file]);
+  return file;
+}
+
+export function spawnChild(command, args, more = { stdio: 'ignore' }) {
+  const child = spawn(command, args, more);
+  children.add(child);
+  child.on('exit', () => children.delete(child));
+  return child;
+}
+
+export async function end(...started) {
+  for (const child of started) {
+    child.kill('SIGTERM');
+    if (child.exitCode === null) await new Promise((resolve) => child.on('exit', resolve));
+  }
+}
+
+export function needed(name, what) {
+  const path = process.env[name];
+  return path && existsSync(path) ? path : fail(`${name} is not set to ${what}`);
+}
+
+export function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+export function fail(what) {
+  console.error(what);
+  process.exit(2);
+}
