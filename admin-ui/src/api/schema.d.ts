@@ -776,7 +776,7 @@ export interface components {
             tenant?: string | null;
         };
         CreateWebhook: {
-            /** @description Empty: all. */
+            /** @description Empty: all but `viewers.changed`. */
             events?: string[];
             /** @description A platform key names the tenant. */
             tenant?: string | null;
@@ -835,6 +835,12 @@ export interface components {
             bitrate: number;
             /**
              * Format: int64
+             * @description Milliseconds by which media arrives later than when the publish began: the publisher's clock goes slow, or it
+             *     can't keep up; negative: fast.
+             */
+            drift_ms?: number | null;
+            /**
+             * Format: int64
              * @description Frames that came and could not be sent on.
              */
             dropped_frames: number;
@@ -851,7 +857,7 @@ export interface components {
             since?: string | null;
             /**
              * Format: int64
-             * @description How far sound comes ahead of the picture.
+             * @description Milliseconds by which sound arrives ahead of the picture.
              */
             skew_ms?: number | null;
             /** @description `waiting`, `live`, `stalled`, `interrupted` or `ended`. */
@@ -976,6 +982,33 @@ export interface components {
             title: string;
             type: string;
         };
+        /** @description How the stream looks to those who watch it by this node, as their players told in the last five to ten minutes. */
+        Qoe: {
+            /**
+             * Format: int64
+             * @description From a player's start to its first picture.
+             */
+            first_frame_ms_p50?: number | null;
+            /** Format: int64 */
+            first_frame_ms_p95?: number | null;
+            /**
+             * Format: int64
+             * @description From a frame's arrival at the server to the screen.
+             */
+            latency_ms_p50?: number | null;
+            /** Format: int64 */
+            latency_ms_p95?: number | null;
+            /**
+             * Format: int64
+             * @description What players told: each one every ten seconds, and when it ends.
+             */
+            reports: number;
+            /**
+             * Format: double
+             * @description Share of the time in which the picture stood still, 0 to 1.
+             */
+            stall_ratio?: number | null;
+        };
         /** @description Null: no limit. Bit rates are strings: they may pass 2^53. */
         Quotas: {
             /** @default null */
@@ -1049,6 +1082,7 @@ export interface components {
             ingest: components["schemas"]["IngestLinks"];
             play: components["schemas"]["PlayLinks"];
             playback_id: components["schemas"]["PlaybackId"];
+            qoe?: null | components["schemas"]["Qoe"];
             tenant: components["schemas"]["TenantId"];
             updated_at: string;
         };
@@ -1141,7 +1175,7 @@ export interface components {
         Webhook: {
             created_at: string;
             disabled: boolean;
-            /** @description Empty: all. */
+            /** @description Empty: all but `viewers.changed`. */
             events: string[];
             /** @description Since when nothing could be delivered. */
             failing_since?: string | null;
