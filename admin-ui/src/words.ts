@@ -230,6 +230,7 @@ export const words = {
       viewers: 'Viewers',
       drops: 'Frames dropped',
       latency: 'Latency of this preview',
+      viewersLatency: 'Viewers’ latency, median',
     },
     graphText: (name: string, now: string) => `${name}, now ${now}`,
     facts: {
@@ -239,6 +240,10 @@ export const words = {
       node: 'Node',
       video: 'Video',
       audio: 'Audio',
+      latency: 'Viewers’ latency',
+      latencyOf: (p50: number, p95: number) => `${p50} ms for half of them, ${p95} ms for 95 %`,
+      stalls: 'Picture stood still',
+      stallsOf: (ratio: number) => `${(ratio * 100).toFixed(1)} % of the time`,
       playback: 'Playback id',
       id: 'Stream id',
       tenant: 'Tenant',

@@ -62,6 +62,7 @@ test('a graph keeps its last five minutes', () => {
     viewers: 0,
     drops: 0,
     latency: null,
+    viewersLatency: null,
   });
   let points: readonly Point[] = [];
   for (let at = 0; at < 500; at += 1) points = appended(points, point(at));

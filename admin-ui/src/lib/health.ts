@@ -15,6 +15,8 @@ export interface Point {
   viewers: number;
   drops: number;
   latency: number | null;
+  /** Of the viewers, as their players tell it. */
+  viewersLatency: number | null;
 }
 
 export function pointOf(stream: Stream, latency: number | undefined, at: number): Point {
@@ -27,6 +29,7 @@ export function pointOf(stream: Stream, latency: number | undefined, at: number)
     viewers: stream.viewers,
     drops: stream.dropped_frames,
     latency: latency ?? null,
+    viewersLatency: stream.qoe?.latency_ms_p50 ?? null,
   };
 }
 

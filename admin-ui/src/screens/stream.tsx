@@ -127,7 +127,7 @@ function LiveTab({ stream, points, onLatency }: LiveProps) {
 
 function Facts({ stream }: { stream: Stream }) {
   const { facts } = words.stream;
-  const { video, audio } = stream;
+  const { video, audio, qoe } = stream;
   const size = video?.width && video.height ? `${video.width} × ${video.height}` : '';
   return (
     <Card title={words.stream.facts.title}>
@@ -171,6 +171,18 @@ function Facts({ stream }: { stream: Stream }) {
           <>
             <dt>{facts.node}</dt>
             <dd>{stream.node}</dd>
+          </>
+        )}
+        {qoe?.latency_ms_p50 != null && qoe.latency_ms_p95 != null && (
+          <>
+            <dt>{facts.latency}</dt>
+            <dd>{facts.latencyOf(qoe.latency_ms_p50, qoe.latency_ms_p95)}</dd>
+          </>
+        )}
+        {qoe?.stall_ratio != null && (
+          <>
+            <dt>{facts.stalls}</dt>
+            <dd>{facts.stallsOf(qoe.stall_ratio)}</dd>
           </>
         )}
         <dt>{facts.playback}</dt>
@@ -247,6 +259,7 @@ function Graphs({ points }: { points: readonly Point[] }) {
         (value) => (Number.isInteger(value) ? whole(value) : ''),
         4,
       )}
+      {graph(graphs.viewersLatency, (point) => point.viewersLatency, ms, 200)}
       {graph(graphs.latency, (point) => point.latency, ms, 200)}
     </div>
   );
