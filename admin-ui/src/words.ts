@@ -226,7 +226,7 @@ export const words = {
       fps: 'Frames per second',
       gop: 'Keyframe interval',
       skew: 'Sound ahead of picture',
-      drift: 'Change of that since here',
+      drift: 'Media late since the publish began',
       viewers: 'Viewers',
       drops: 'Frames dropped',
       latency: 'Latency of this preview',

@@ -59,6 +59,7 @@ test('a graph keeps its last five minutes', () => {
     fps: null,
     gop: null,
     skew: null,
+    drift: null,
     viewers: 0,
     drops: 0,
     latency: null,

@@ -12,6 +12,7 @@ export interface Point {
   fps: number | null;
   gop: number | null;
   skew: number | null;
+  drift: number | null;
   viewers: number;
   drops: number;
   latency: number | null;
@@ -26,6 +27,7 @@ export function pointOf(stream: Stream, latency: number | undefined, at: number)
     fps: stream.fps ?? null,
     gop: stream.gop_s ?? null,
     skew: stream.skew_ms ?? null,
+    drift: stream.drift_ms ?? null,
     viewers: stream.viewers,
     drops: stream.dropped_frames,
     latency: latency ?? null,

@@ -208,7 +208,6 @@ function Graphs({ points }: { points: readonly Point[] }) {
   if (points.length === 0) return <p className="muted">{words.stream.noHealth}</p>;
   const last = points.at(-1);
   const times = points.map((point) => point.at);
-  const base = points.find((point) => point.skew !== null)?.skew ?? 0;
   const { graphs } = words.stream;
   const ms = (value: number) => `${Math.round(value)} ms`;
   const graph = (
@@ -252,7 +251,7 @@ function Graphs({ points }: { points: readonly Point[] }) {
         4,
       )}
       {graph(graphs.skew, (point) => point.skew, ms, 50)}
-      {graph(graphs.drift, (point) => (point.skew === null ? null : point.skew - base), ms, 50)}
+      {graph(graphs.drift, (point) => point.drift, ms, 50)}
       {graph(
         graphs.drops,
         (point) => point.drops,
