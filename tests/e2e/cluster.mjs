@@ -50,8 +50,8 @@ async function ownerOf(cluster, stream) {
   });
 }
 
-const markVideo = (page) => page.evaluate(() => void (document.querySelector('video').weirMark = 'the same'));
-const isSameVideo = (page) => page.evaluate(() => document.querySelector('video').weirMark === 'the same');
+const markVideo = (page) => page.evaluate(() => void (window.weir.shadowRoot.querySelector('video').weirMark = 'the same'));
+const isSameVideo = (page) => page.evaluate(() => window.weir.shadowRoot.querySelector('video').weirMark === 'the same');
 
 /** `choose` names the page's address and the node to kill. */
 async function watchThrough(name, browser, cluster, stream, publisher, choose, check) {

@@ -128,9 +128,12 @@ async fn kill_at_random(kills: usize, every: Duration) {
         .collect();
     tokio::time::sleep(every / 2).await;
     let mut random = std::process::id();
-    for _ in 0..kills {
+    for kill in 0..kills {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let victim = (random >> 16) as usize % NAMES.len();
+        // Each other one is the owner.
+        let owner = cluster.owner(&stream.id).filter(|_| kill % 2 == 0);
+        let owner = owner.and_then(|(owner, _)| NAMES.iter().position(|name| *name == owner));
+        let victim = owner.unwrap_or((random >> 16) as usize % NAMES.len());
         nodes[victim].as_ref().unwrap().signal("KILL");
         addresses.remove(NAMES[victim]);
         nodes[victim] = None;
