@@ -13,5 +13,6 @@ pub fn settings(stored: &store::Settings, backlog: Bounds) -> Settings {
         },
         reconnect_window_us: i64::from(stored.reconnect_window_s) * 1_000_000,
         backlog,
+        send_every_ms: stored.latency_target_ms,
     }
 }

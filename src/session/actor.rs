@@ -77,6 +77,9 @@ impl Session {
                 let report = self.told.handle(&stats);
                 self.worker.report(&self.stream, &report);
             }
+            ViewerMessage::Tracks { video, audio } => self.viewer.borrow_mut().want(video, audio),
+            ViewerMessage::Pause => self.viewer.borrow_mut().pause(),
+            ViewerMessage::Resume => self.fan.borrow_mut().resume(&self.viewer),
             ViewerMessage::Unknown => {}
         }
     }

@@ -80,11 +80,14 @@ pub struct Batch {
     payloads: OnceCell<Bytes>,
     /// For [`Cut::Base`] and those after it.
     cuts: [OnceCell<Made>; 4],
+    /// Pictures alone, sound alone.
+    only: [OnceCell<Option<Rc<Batch>>>; 2],
 }
 
 impl Batch {
     pub fn new(parts: Vec<Arc<Framed>>, context: Context) -> Self {
-        Self { parts, context, messages: OnceCell::new(), payloads: OnceCell::new(), cuts: Default::default() }
+        let (messages, payloads) = (OnceCell::new(), OnceCell::new());
+        Self { parts, context, messages, payloads, cuts: Default::default(), only: Default::default() }
     }
 
     pub fn parts(&self) -> &[Arc<Framed>] {
@@ -136,6 +139,20 @@ impl Batch {
             Made::Same => Some(self.clone()),
             Made::Other(other) => Some(other.clone()),
         }
+    }
+
+    /// As if the stream had no other kind; nothing where it has none of this.
+    pub fn only(&self, kind: Kind) -> Option<Rc<Self>> {
+        let (cell, has_video) = match kind {
+            Kind::Video => (&self.only[0], true),
+            Kind::Audio => (&self.only[1], false),
+        };
+        let made = cell.get_or_init(|| {
+            let parts: Vec<_> = self.parts.iter().filter(|p| p.kind == kind).cloned().collect();
+            let context = Context { has_video, ..self.context };
+            (!parts.is_empty()).then(|| Rc::new(Self::new(parts, context)))
+        });
+        made.clone()
     }
 
     /// A batch of some of the parts.

@@ -16,6 +16,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Sound waits at most this long for a picture to go with.
+const SOUND_WAITS: Duration = Duration::from_millis(40);
+/// Of a stream that may wait no more than this does, however short its frames are.
+const PENDING_MAX: usize = 512;
 /// Drained viewers come back within this time, not all at once.
 const RETRY_SPREAD_MS: u32 = 10_000;
 
@@ -31,13 +35,6 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.joined.is_empty() && self.left.is_empty() && self.moved.is_empty()
     }
-}
-
-/// Whether sound waits for the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waits {
-    Nothing,
-    Sound,
 }
 
 pub struct Fan {
@@ -56,6 +53,8 @@ pub struct Fan {
     course: Course,
     pending: Vec<Arc<Framed>>,
     pending_since: Duration,
+    /// How long pictures may wait for others.
+    send_every: Option<Duration>,
     edges: Edges,
     viewers: Vec<Rc<RefCell<Viewer>>>,
     changes: Changes,
@@ -77,6 +76,7 @@ impl Fan {
             course: Course::default(),
             pending: Vec::new(),
             pending_since: Duration::ZERO,
+            send_every: None,
             edges: Edges::default(),
             viewers: Vec::new(),
             changes: Changes::default(),
@@ -88,11 +88,16 @@ impl Fan {
         self.worker.metrics.viewers.inc();
         self.changes.joined.push(listed(&viewer.borrow()));
         if self.is_known {
-            self.flush();
             let burst = self.burst();
             viewer.borrow_mut().start(self.phase, self.clock_ahead_us, self.init.as_ref(), burst.as_ref());
         }
         self.viewers.push(viewer);
+    }
+
+    /// Brings one who paused back to the present.
+    pub fn resume(&mut self, viewer: &RefCell<Viewer>) {
+        let burst = self.burst();
+        viewer.borrow_mut().resume(burst.as_ref());
     }
 
     pub fn leave(&mut self, session: &SessionId) {
@@ -103,8 +108,8 @@ impl Fan {
         }
     }
 
-    /// Hands on what the stream sent; tells whether sound now waits for the picture.
-    pub fn handle(&mut self, packet: Packet) -> Waits {
+    /// Hands on what the stream sent; says how long what waits now still may.
+    pub fn handle(&mut self, packet: Packet) -> Option<Duration> {
         match packet {
             Packet::Snapshot(snapshot) => self.handle_snapshot(snapshot),
             Packet::Init(init) => {
@@ -118,6 +123,7 @@ impl Fan {
                 self.set_phase(phase);
             }
             Packet::Clock { ahead_us } => self.clock_ahead_us = ahead_us,
+            Packet::SendEvery(ms) => self.set_send_every(ms),
             Packet::Kick { session, code, reason } => {
                 self.each(|viewer, retry_ms| {
                     if viewer.ticket.session == session {
@@ -129,14 +135,15 @@ impl Fan {
                 viewer.close(code, &reason, comes_back(code).then_some(retry_ms));
             }),
         }
-        Waits::Nothing
+        None
     }
 
-    /// Sends the sound that waited for a picture.
+    /// Sends what waited.
     pub fn flush(&mut self) {
         if self.pending.is_empty() {
             return;
         }
+        self.burst = None;
         let batch = Rc::new(Batch::new(std::mem::take(&mut self.pending), self.context(self.course)));
         batch.parts().iter().for_each(|part| self.course.pass(part));
         for viewer in &self.viewers {
@@ -146,13 +153,13 @@ impl Fan {
         self.worker.metrics.fanout_seconds.observe(late_us.max(0) as f64 / 1e6);
     }
 
-    /// Sends the sound that has waited for `limit`; else says how long it still may.
-    pub fn flush_waiting(&mut self, limit: Duration) -> Option<Duration> {
+    /// Sends what has waited long enough; else says how long it still may.
+    pub fn flush_waiting(&mut self) -> Option<Duration> {
         if self.pending.is_empty() {
             return None;
         }
         let waited = self.worker.now().saturating_sub(self.pending_since);
-        let left = limit.saturating_sub(waited);
+        let left = self.send_every.unwrap_or(SOUND_WAITS).saturating_sub(waited);
         if left.is_zero() {
             self.flush();
         }
@@ -206,7 +213,7 @@ impl Fan {
         self.changes.moved.clear();
     }
 
-    fn handle_fragment(&mut self, fragment: Arc<Framed>) -> Waits {
+    fn handle_fragment(&mut self, fragment: Arc<Framed>) -> Option<Duration> {
         *self.edges.of(fragment.kind) = Some(fragment.end_us);
         self.backlog.push(fragment.clone());
         self.burst = None;
@@ -214,16 +221,24 @@ impl Fan {
         if fragment.is_video_key() && self.pending.iter().any(|f| f.kind == Kind::Video) {
             self.flush();
         }
-        let waits = fragment.kind == Kind::Audio && self.has_video;
+        let waits = match self.send_every {
+            Some(_) => self.pending.len() < PENDING_MAX,
+            None => fragment.kind == Kind::Audio && self.has_video,
+        };
         if self.pending.is_empty() {
             self.pending_since = self.worker.now();
         }
         self.pending.push(fragment);
         if waits {
-            return Waits::Sound;
+            return self.flush_waiting();
         }
         self.flush();
-        Waits::Nothing
+        None
+    }
+
+    fn set_send_every(&mut self, ms: Option<u32>) {
+        self.flush();
+        self.send_every = ms.map(|ms| Duration::from_millis(ms.into()));
     }
 
     /// Starts those who wait for the stream's first answer, and brings back to the present those who lost it.
@@ -232,6 +247,7 @@ impl Fan {
         self.is_known = true;
         self.clock_ahead_us = snapshot.clock_ahead_us;
         self.set_phase(snapshot.phase);
+        self.set_send_every(snapshot.send_every_ms);
         match &snapshot.init {
             Some(init) if self.init.as_ref().is_none_or(|old| old.epoch != init.epoch) => self.set_init(init),
             Some(_) => {}
@@ -303,9 +319,13 @@ impl Fan {
         self.each(|viewer, _| viewer.say_json(&json));
     }
 
+    /// What was sent from the newest keyframe on; what waits comes after it, for all.
     fn burst(&mut self) -> Option<Rc<Batch>> {
-        if self.burst.is_none() && !self.backlog.is_empty() {
-            self.burst = Some(Rc::new(Batch::new(self.backlog.to_vec(), self.context(Course::default()))));
+        if self.burst.is_none() {
+            let mut sent = self.backlog.to_vec();
+            sent.truncate(sent.len().saturating_sub(self.pending.len()));
+            let context = self.context(Course::default());
+            self.burst = (!sent.is_empty()).then(|| Rc::new(Batch::new(sent, context)));
         }
         self.burst.clone()
     }
@@ -343,6 +363,22 @@ fn listed(viewer: &Viewer) -> subscriber::Viewer {
         },
         since_us: ticket.since_us,
         rung: viewer.rung().number(),
+    }
+}
+
+/// The last moment of each track that a hub's viewers were given, media time.
+#[derive(Debug, Default, Clone, Copy)]
+struct Edges {
+    video_us: Option<i64>,
+    audio_us: Option<i64>,
+}
+
+impl Edges {
+    fn of(&mut self, kind: Kind) -> &mut Option<i64> {
+        match kind {
+            Kind::Video => &mut self.video_us,
+            Kind::Audio => &mut self.audio_us,
+        }
     }
 }
 

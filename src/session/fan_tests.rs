@@ -75,6 +75,7 @@ fn ms(us: &serde_json::Value) -> i64 {
 struct Bench {
     fan: Fan,
     worker: Rc<Worker>,
+    clock: Arc<Manual>,
     listener: TcpListener,
     sessions: u8,
     _arbiter: Arbiter,
@@ -86,9 +87,9 @@ impl Bench {
         let clock = Arc::new(Manual::at(1_000_000_000));
         let metrics = Arc::new(Metrics::new());
         let registry = Registry::new(vec![arbiter.handle()], clock.clone(), metrics.clone());
-        let worker = Worker::new(registry, clock, metrics, 256 * 1024, "node-1".into());
+        let worker = Worker::new(registry, clock.clone(), metrics, 256 * 1024, "node-1".into());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self { fan: Fan::new(BOUNDS, worker.clone()), worker, listener, sessions: 0, _arbiter: arbiter }
+        Self { fan: Fan::new(BOUNDS, worker.clone()), worker, clock, listener, sessions: 0, _arbiter: arbiter }
     }
 
     async fn join(&mut self, dialect: Dialect) -> Client {
@@ -176,7 +177,7 @@ fn audio(start_ms: i64) -> Arc<Framed> {
 }
 
 fn snapshot(init: Option<Arc<Epoched>>, backlog: Vec<Arc<Framed>>) -> Packet {
-    Packet::Snapshot(Snapshot { phase: Phase::Live, init, backlog, clock_ahead_us: 0, fence: 0 })
+    Packet::Snapshot(Snapshot { phase: Phase::Live, send_every_ms: None, init, backlog, clock_ahead_us: 0, fence: 0 })
 }
 
 fn fragments(framed: impl IntoIterator<Item = Arc<Framed>>) -> impl Iterator<Item = Packet> {
@@ -205,14 +206,45 @@ async fn sound_waits_for_the_picture() {
     bench.send([snapshot(Some(init(1)), vec![key(0)])]);
     let mut viewer = bench.join(Dialect::Raw).await;
     viewer.read();
-    assert_eq!(bench.fan.handle(Packet::Fragment(audio(0))), Waits::Sound);
+    assert_eq!(bench.fan.handle(Packet::Fragment(audio(0))), Some(Duration::from_millis(40)));
     assert!(viewer.read().is_empty());
-    assert_eq!(bench.fan.handle(Packet::Fragment(video(40))), Waits::Nothing);
+    assert_eq!(bench.fan.handle(Packet::Fragment(video(40))), None);
     assert_eq!(viewer.read(), ["a0", "v40"]);
     bench.send(fragments([audio(40)]));
-    assert_eq!(bench.fan.flush_waiting(Duration::from_millis(40)), Some(Duration::from_millis(40)));
-    assert_eq!(bench.fan.flush_waiting(Duration::ZERO), None);
+    bench.clock.advance(Duration::from_millis(30));
+    assert_eq!(bench.fan.flush_waiting(), Some(Duration::from_millis(10)));
+    bench.clock.advance(Duration::from_millis(10));
+    assert_eq!(bench.fan.flush_waiting(), None);
     assert_eq!(viewer.read(), ["a40"]);
+}
+
+#[actix_rt::test]
+async fn a_stream_that_may_wait_is_sent_at_its_interval_and_at_keyframes() {
+    let mut bench = Bench::new();
+    bench.send([snapshot(Some(init(1)), vec![key(0)])]);
+    let mut viewer = bench.join(Dialect::Raw).await;
+    viewer.read();
+    bench.send([Packet::SendEvery(Some(200))]);
+    assert_eq!(bench.fan.handle(Packet::Fragment(video(40))), Some(Duration::from_millis(200)));
+    bench.clock.advance(Duration::from_millis(120));
+    bench.send(fragments([audio(40), video(80)]));
+    assert!(viewer.read().is_empty());
+    // One who joins now is brought to where the others are.
+    let mut late = bench.join(Dialect::Raw).await;
+    assert!(viewer.read().is_empty());
+    assert_eq!(late.read(), ["init 1", "K0"]);
+    bench.clock.advance(Duration::from_millis(80));
+    assert_eq!(bench.fan.flush_waiting(), None);
+    assert_eq!(
+        (viewer.read(), late.read()),
+        (vec!["v40".into(), "a40".into(), "v80".into()], vec!["v40".into(), "a40".into(), "v80".into()])
+    );
+    bench.send(fragments([video(120), key(160), video(200)]));
+    assert_eq!(viewer.read(), ["v120"], "a keyframe begins what is sent at once");
+    bench.send([Packet::SendEvery(None)]);
+    assert_eq!(viewer.read(), ["K160", "v200"]);
+    bench.send(fragments([video(240)]));
+    assert_eq!(viewer.read(), ["v240"]);
 }
 
 #[actix_rt::test]
@@ -275,4 +307,39 @@ async fn a_kick_takes_one_and_a_close_takes_all() {
     assert!(second.read().is_empty());
     bench.send([Packet::Close { code: 4503, reason: "draining".into() }]);
     assert_eq!(second.read(), ["bye", "close 4503"]);
+}
+
+#[actix_rt::test]
+async fn a_viewer_gets_the_tracks_it_wants_and_pictures_from_a_keyframe_on() {
+    let mut bench = Bench::new();
+    bench.send([snapshot(Some(init(1)), vec![key(0)])]);
+    let mut viewer = bench.join(Dialect::V1).await;
+    viewer.read();
+    viewer.viewer.borrow_mut().want(false, true);
+    bench.send(fragments([audio(40), video(40), audio(80), video(80)]));
+    assert_eq!(viewer.read(), ["a40", "a80"]);
+    viewer.viewer.borrow_mut().want(true, false);
+    bench.send(fragments([audio(120), video(120), audio(160), key(160), video(200)]));
+    let seen = viewer.read();
+    assert_eq!(seen.iter().filter(|s| !s.starts_with("gap")).collect::<Vec<_>>(), ["K160", "v200"]);
+    viewer.viewer.borrow_mut().want(true, true);
+    bench.send(fragments([audio(240), video(240)]));
+    assert_eq!(viewer.read(), ["a240", "v240"]);
+}
+
+#[actix_rt::test]
+async fn one_who_paused_goes_on_at_the_newest_keyframe() {
+    let mut bench = Bench::new();
+    bench.send([snapshot(Some(init(1)), vec![key(0)])]);
+    let mut viewer = bench.join(Dialect::V1).await;
+    viewer.read();
+    viewer.viewer.borrow_mut().pause();
+    bench.send(fragments([video(40), key(80), video(120)]));
+    assert!(viewer.read().is_empty());
+    bench.fan.resume(&viewer.viewer);
+    assert_eq!(viewer.read(), ["K80", "v120"]);
+    bench.send(fragments([video(160)]));
+    assert_eq!(viewer.read(), ["v160"]);
+    bench.fan.resume(&viewer.viewer);
+    assert!(viewer.read().is_empty(), "it was not paused");
 }

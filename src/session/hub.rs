@@ -1,7 +1,7 @@
 //! The actor around [`Fan`]: one per stream and worker thread, the stream's subscriber.
 
 use crate::id::StreamId;
-use crate::session::fan::{Fan, Waits};
+use crate::session::fan::Fan;
 use crate::session::mailbox::HubMailbox;
 use crate::session::worker::Worker;
 use crate::stream::Handle;
@@ -18,8 +18,6 @@ use std::time::Duration;
 /// Packets that may wait while this thread is busy: six seconds of picture and sound, for a publisher whose link hung
 /// sends what it held all at once. They share their buffers with the backlog.
 const MAILBOX: usize = 512;
-/// Sound waits at most this long for a picture to go with.
-const SOUND_WAITS: Duration = Duration::from_millis(40);
 const TICK: Duration = Duration::from_millis(500);
 /// A hub without viewers stays this many ticks.
 const TICKS_EMPTY_MAX: u32 = 10;
@@ -34,24 +32,15 @@ pub struct Hub {
     fan: Rc<RefCell<Fan>>,
     worker: Rc<Worker>,
     ticks_empty: u32,
-    is_sound_timed: bool,
+    is_timed: bool,
     outbox_bytes: i64,
 }
 
 impl Hub {
     pub fn start_for(stream: StreamId, settings: Settings, fan: Rc<RefCell<Fan>>, worker: Rc<Worker>) {
         let id = SubscriberId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
-        let hub = Self {
-            id,
-            stream,
-            settings,
-            handle: None,
-            fan,
-            worker,
-            ticks_empty: 0,
-            is_sound_timed: false,
-            outbox_bytes: 0,
-        };
+        let hub =
+            Self { id, stream, settings, handle: None, fan, worker, ticks_empty: 0, is_timed: false, outbox_bytes: 0 };
         hub.start();
     }
 
@@ -86,13 +75,13 @@ impl Hub {
         }
     }
 
-    fn time_sound(&mut self, after: Duration, ctx: &mut Context<Self>) {
-        self.is_sound_timed = true;
+    fn flush_after(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        self.is_timed = true;
         ctx.run_later(after, |hub, ctx| {
-            hub.is_sound_timed = false;
-            let left = hub.fan.borrow_mut().flush_waiting(SOUND_WAITS);
+            hub.is_timed = false;
+            let left = hub.fan.borrow_mut().flush_waiting();
             if let Some(left) = left {
-                hub.time_sound(left, ctx);
+                hub.flush_after(left, ctx);
             }
         });
     }
@@ -138,9 +127,9 @@ impl Handler<Packet> for Hub {
     type Result = ();
 
     fn handle(&mut self, packet: Packet, ctx: &mut Self::Context) {
-        let waits = self.fan.borrow_mut().handle(packet);
-        if waits == Waits::Sound && !self.is_sound_timed {
-            self.time_sound(SOUND_WAITS, ctx);
+        let left = self.fan.borrow_mut().handle(packet);
+        if let Some(left) = left.filter(|_| !self.is_timed) {
+            self.flush_after(left, ctx);
         }
     }
 }

@@ -29,4 +29,6 @@ pub mod signers;
 #[cfg(feature = "node")]
 pub mod viewer;
 #[cfg(feature = "node")]
+mod wishes;
+#[cfg(feature = "node")]
 pub mod worker;

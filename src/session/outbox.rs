@@ -82,6 +82,19 @@ impl Outbox {
         self.chain = Chain::New;
     }
 
+    /// No picture is sent before the next keyframe.
+    pub fn skip_pictures(&mut self) {
+        if self.chain != Chain::New {
+            self.chain = Chain::Broken;
+        }
+    }
+
+    /// Nothing more is sent before a start, and what was left out so far needs no telling.
+    pub fn pause(&mut self) {
+        self.skip_to_start();
+        self.holes = Holes::default();
+    }
+
     pub fn push_control(&mut self, bytes: Bytes, now: Duration) -> Result<(), TooSlow> {
         self.push(Item::Control(bytes), now);
         if self.queue.control_bytes() > CONTROL_BYTES_MAX { Err(TooSlow::Piled) } else { Ok(()) }

@@ -144,6 +144,14 @@ pub enum ViewerMessage {
         token: String,
     },
     Stats(ViewerStats),
+    /// Which tracks to send.
+    Tracks {
+        video: bool,
+        audio: bool,
+    },
+    Pause,
+    /// Goes on at the newest keyframe.
+    Resume,
     /// Of a newer player; ignored.
     #[serde(other)]
     Unknown,
@@ -201,9 +209,21 @@ mod tests {
         let stats = br#"{"type":"stats","latency_ms":80,"first_frame_ms":null,"of_a_newer_player":[]}"#;
         let wanted = ViewerStats { latency_ms: Some(80.0), ..ViewerStats::default() };
         assert_eq!(parse(stats).unwrap(), ViewerMessage::Stats(wanted));
+        let tracks = parse(br#"{"type":"tracks","video":false,"audio":true}"#).unwrap();
+        assert_eq!(tracks, ViewerMessage::Tracks { video: false, audio: true });
+        assert_eq!(parse(br#"{"type":"pause"}"#).unwrap(), ViewerMessage::Pause);
+        assert_eq!(parse(br#"{"type":"resume"}"#).unwrap(), ViewerMessage::Resume);
         assert_eq!(parse(br#"{"type":"of_a_newer_player","x":1}"#).unwrap(), ViewerMessage::Unknown);
-        for bad in ["", "null", "[]", "{}", r#"{"type":7}"#, r#"{"type":"time"}"#, "{\"type\":\"time\",\"t0_us\":1.5}"]
-        {
+        for bad in [
+            "",
+            "null",
+            "[]",
+            "{}",
+            r#"{"type":7}"#,
+            r#"{"type":"time"}"#,
+            r#"{"type":"tracks","video":1,"audio":true}"#,
+            "{\"type\":\"time\",\"t0_us\":1.5}",
+        ] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(matches!(parse(&vec![b' '; MESSAGE_BYTES_MAX + 1]), Err(Malformed::TooLong { .. })));

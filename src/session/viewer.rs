@@ -9,6 +9,7 @@ use crate::session::ladder::Rung;
 use crate::session::outbox::{Framing, Outbox};
 use crate::session::protocol::{self, ServerMessage};
 use crate::session::signers::Signer;
+use crate::session::wishes::Wishes;
 use crate::session::worker::Worker;
 use crate::stream::packet::{Epoch, Epoched, Phase};
 use crate::stream::ws_frame;
@@ -81,6 +82,7 @@ pub struct Viewer {
     /// The init that was sent last.
     init: Option<Rc<InitFrames>>,
     is_started: bool,
+    wishes: Wishes,
     owes_live: bool,
     /// As it was counted and told last.
     counted_rung: Rung,
@@ -124,6 +126,7 @@ impl Viewer {
             life: Life::Open,
             init: None,
             is_started: false,
+            wishes: Wishes::default(),
             owes_live: false,
             counted_rung: Rung::Full,
             told_rung: Rung::Full,
@@ -195,6 +198,7 @@ impl Viewer {
         if self.life != Life::Open || self.init.is_none() {
             return;
         }
+        let Some(batch) = &self.wishes.of(batch) else { return };
         let now = self.worker.now();
         let is_direct = self.outbox.is_idle() && !self.owes_live && !self.socket.wants_flush();
         let sent = if is_direct { self.try_send(batch) } else { Some(0) };
@@ -212,6 +216,31 @@ impl Viewer {
             self.media_was_queued(batch);
         }
         self.flush();
+    }
+
+    /// Sends these tracks from now on; pictures from a keyframe on.
+    pub fn want(&mut self, video: bool, audio: bool) {
+        if video != self.wishes.video {
+            self.outbox.skip_pictures();
+        }
+        self.wishes = Wishes { video, audio, ..self.wishes };
+    }
+
+    pub fn pause(&mut self) {
+        self.wishes.is_paused = true;
+        self.outbox.pause();
+    }
+
+    /// Goes on with `burst`, or with what comes next that one can start with.
+    pub fn resume(&mut self, burst: Option<&Rc<Batch>>) {
+        if !std::mem::take(&mut self.wishes.is_paused) || self.life != Life::Open || self.init.is_none() {
+            return;
+        }
+        if let Some(burst) = burst.and_then(|burst| self.wishes.of(burst)) {
+            self.outbox.push_burst(burst, self.worker.now());
+            self.flush();
+            self.wake();
+        }
     }
 
     /// Queues a message of the protocol; only a viewer that speaks it gets it.

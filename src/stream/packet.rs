@@ -155,6 +155,7 @@ impl Edges {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     pub phase: Phase,
+    pub send_every_ms: Option<u32>,
     pub init: Option<Arc<Epoched>>,
     /// From the newest keyframe on; empty where a viewer has to wait for the next one.
     pub backlog: Vec<Arc<Framed>>,
@@ -176,6 +177,8 @@ pub enum Packet {
     Clock {
         ahead_us: i64,
     },
+    /// How often viewers are sent what has come; none: with each picture.
+    SendEvery(Option<u32>),
     /// This session has to go.
     Kick {
         session: crate::id::SessionId,

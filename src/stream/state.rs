@@ -30,6 +30,8 @@ pub struct Settings {
     pub second_publisher: SecondPublisher,
     pub reconnect_window_us: i64,
     pub backlog: Bounds,
+    /// How often viewers are sent what has come; none: with each picture.
+    pub send_every_ms: Option<u32>,
 }
 
 struct Current {
@@ -56,6 +58,7 @@ pub struct State {
     clock_ahead_us: i64,
     phase: Phase,
     phase_since_us: i64,
+    told_send_every_ms: Option<u32>,
 }
 
 impl State {
@@ -74,9 +77,11 @@ impl State {
             clock_ahead_us: 0,
             phase: Phase::Waiting,
             phase_since_us: now_us,
+            told_send_every_ms: settings.send_every_ms,
         }
     }
 
+    /// What viewers have to be told of goes out with the next tick.
     pub fn configure(&mut self, settings: Settings) {
         self.settings = settings;
     }
@@ -141,6 +146,9 @@ impl State {
     /// To be called ten times a second.
     pub fn handle_tick(&mut self, now_us: i64) -> Vec<Packet> {
         let mut packets = Vec::new();
+        if std::mem::replace(&mut self.told_send_every_ms, self.settings.send_every_ms) != self.settings.send_every_ms {
+            packets.push(Packet::SendEvery(self.settings.send_every_ms));
+        }
         if let Some(current) = &self.current {
             let silent_us = now_us - current.last_media_us;
             if silent_us >= SILENT_AFTER_US {
@@ -175,6 +183,7 @@ impl State {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             phase: self.phase,
+            send_every_ms: self.settings.send_every_ms,
             init: self.init.clone(),
             backlog: self.backlog.to_vec(),
             clock_ahead_us: self.clock_ahead_us,

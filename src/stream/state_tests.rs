@@ -9,6 +9,7 @@ const SETTINGS: Settings = Settings {
     second_publisher: SecondPublisher::Refuse,
     reconnect_window_us: 30_000_000,
     backlog: Bounds { bytes: 32 << 20, span_us: 20_000_000 },
+    send_every_ms: None,
 };
 
 /// The first `count` things of the clip, with the milliseconds at which they come.
@@ -214,4 +215,14 @@ fn a_stream_that_nobody_publishes_is_abandoned_after_ten_minutes() {
     assert!(bench.state.is_abandoned(600_000_000));
     bench.publish(1, 1).unwrap();
     assert!(!bench.state.is_abandoned(600_000_000));
+}
+
+#[test]
+fn a_new_sending_interval_is_told_once() {
+    let mut state = State::new(SETTINGS, 0);
+    assert!(state.handle_tick(1).is_empty());
+    state.configure(Settings { send_every_ms: Some(350), ..SETTINGS });
+    assert!(matches!(state.handle_tick(2)[..], [Packet::SendEvery(Some(350))]));
+    assert!(state.handle_tick(3).is_empty());
+    assert_eq!(state.snapshot().send_every_ms, Some(350));
 }
