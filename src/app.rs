@@ -173,13 +173,13 @@ impl Node {
         let administration = web::Data::from(self.administration.clone());
         let health = web::Data::from(self.parts.health.clone());
         let parts = self.parts.clone();
-        let outbox_bytes = config.limits.outbox_bytes;
+        let (outbox_bytes, node_bytes) = (config.limits.outbox_bytes, config.limits.node_bytes);
         let node: Arc<str> = config.node.id.clone().into();
         let door = door(config, self.parts.trusted.clone(), config.limits.address_connections, &self.parts);
         let options = Options { name: "http", workers, tls, connections_max: CONNECTIONS_MAX, door };
         let server = server::serve(listener, options, move || {
             let (registry, clock, metrics) = (parts.registry.clone(), parts.clock.clone(), parts.metrics.clone());
-            let worker = Worker::new(registry, clock, metrics, outbox_bytes, node.clone());
+            let worker = Worker::new(registry, clock, metrics, outbox_bytes, node_bytes, node.clone());
             WebApp::new()
                 .app_data(viewing.clone())
                 .app_data(worker)

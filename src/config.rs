@@ -122,6 +122,8 @@ pub struct Tls {
 pub struct Limits {
     /// Held for one viewer who is behind; past it, frames are dropped up to the next keyframe.
     pub outbox_bytes: usize,
+    /// Held for all viewers and streams; past it new viewers are sent away, and those furthest behind have to go.
+    pub node_bytes: usize,
     /// Held of one stream for viewers who join.
     pub backlog_bytes: usize,
     /// The same in seconds: room for a keyframe each 10 s, what encoders do when nobody chose, twice.
@@ -361,6 +363,7 @@ impl Draft {
             tls: None,
             limits: Limits {
                 outbox_bytes: 256 << 10,
+                node_bytes: 1 << 30,
                 backlog_bytes: 32 << 20,
                 backlog_s: 20,
                 api_body_bytes: 1 << 20,

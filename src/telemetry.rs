@@ -28,6 +28,7 @@ pub struct Metrics {
     pub fragments: Counter,
     pub hubs_behind: Counter,
     pub outbox_bytes: Gauge,
+    pub backlog_bytes: Gauge,
     pub fanout_seconds: Histogram,
     pub join_seconds: Histogram,
     viewer_latency_seconds: Histogram,
@@ -78,6 +79,12 @@ impl Metrics {
                 Counter::default(),
             ),
             outbox_bytes: register(registry_ref, "outbox_bytes", "Bytes that wait for slow viewers", Gauge::default()),
+            backlog_bytes: register(
+                registry_ref,
+                "backlog_bytes",
+                "Bytes held of live streams for viewers who join",
+                Gauge::default(),
+            ),
             fanout_seconds: register(
                 registry_ref,
                 "fanout_seconds",

@@ -178,6 +178,13 @@ pub(super) const KEYS: &[Key] = &[
         get: |config| number(config.limits.outbox_bytes),
     },
     Key {
+        name: "limits.node_bytes",
+        allowed: BYTES,
+        secrecy: Secrecy::Open,
+        set: |draft, text| put(&mut draft.config.limits.node_bytes, bytes(text)),
+        get: |config| number(config.limits.node_bytes),
+    },
+    Key {
         name: "limits.backlog_bytes",
         allowed: BYTES,
         secrecy: Secrecy::Open,

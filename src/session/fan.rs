@@ -5,8 +5,8 @@ use crate::media::fragment::Gap;
 use crate::media::frame::Kind;
 use crate::session::batch::{Batch, Context, Course};
 use crate::session::ladder::RateMeter;
-use crate::session::protocol;
-use crate::session::viewer::{Dialect, InitFrames, Viewer};
+use crate::session::protocol::{self, InitFrames};
+use crate::session::viewer::{Dialect, Viewer};
 use crate::session::worker::Worker;
 use crate::stream::backlog::{Backlog, Bounds};
 use crate::stream::packet::{Edges, Epoched, Framed, Packet, Phase, Snapshot};
@@ -20,6 +20,8 @@ use std::time::Duration;
 const SOUND_WAITS: Duration = Duration::from_millis(40);
 /// Of a stream that may wait no more than this does, however short its frames are.
 const PENDING_MAX: usize = 512;
+const NODE_BYTES: &str = "node_bytes";
+const OVERLOADED: &str = "this node is overloaded";
 /// Drained viewers come back within this time, not all at once.
 const RETRY_SPREAD_MS: u32 = 10_000;
 
@@ -87,7 +89,10 @@ impl Fan {
     pub fn join(&mut self, viewer: Rc<RefCell<Viewer>>) {
         self.worker.metrics.viewers.inc();
         self.changes.joined.push(listed(&viewer.borrow()));
-        if self.is_known {
+        if self.worker.bytes_over() > 0 {
+            self.worker.metrics.limit_hit(NODE_BYTES);
+            viewer.borrow_mut().refuse(4503, OVERLOADED, self.next_retry_ms());
+        } else if self.is_known {
             let burst = self.burst();
             viewer.borrow_mut().start(self.phase, self.clock_ahead_us, self.init.as_ref(), burst.as_ref());
         }
@@ -176,6 +181,35 @@ impl Fan {
             }
         });
         self.changes.moved.extend(moved);
+        self.shed();
+    }
+
+    /// Where the node holds more than it may, those furthest behind go: as many as this stream's part of it takes.
+    fn shed(&mut self) {
+        let (over, own) = (self.worker.bytes_over(), self.outbox_bytes());
+        if over == 0 || own == 0 {
+            return;
+        }
+        self.worker.metrics.limit_hit(NODE_BYTES);
+        let all = usize::try_from(self.worker.metrics.outbox_bytes.get()).unwrap_or(0).max(own);
+        let mut left = (over as u128 * own as u128).div_ceil(all as u128);
+        let mut behind = self.viewers.clone();
+        behind.sort_by_key(|viewer| std::cmp::Reverse(viewer.borrow().outbox_bytes()));
+        for viewer in behind {
+            let bytes = viewer.borrow().outbox_bytes() as u128;
+            if left == 0 || bytes == 0 {
+                return;
+            }
+            left = left.saturating_sub(bytes);
+            self.worker.metrics.viewer_evicted("overload");
+            viewer.borrow_mut().close(4503, OVERLOADED, Some(self.next_retry_ms()));
+        }
+    }
+
+    /// Those who are sent away come back at different times.
+    fn next_retry_ms(&mut self) -> u32 {
+        self.retries = self.retries.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.retries >> 8) % RETRY_SPREAD_MS
     }
 
     pub fn outbox_bytes(&self) -> usize {
@@ -336,10 +370,10 @@ impl Fan {
 
     /// Calls `act` on each viewer, with a time after which it may come back, then sends what it queued.
     fn each(&mut self, mut act: impl FnMut(&mut Viewer, u32)) {
-        for viewer in &self.viewers {
-            let mut viewer = viewer.borrow_mut();
-            self.retries = self.retries.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            act(&mut viewer, (self.retries >> 8) % RETRY_SPREAD_MS);
+        for index in 0..self.viewers.len() {
+            let retry_ms = self.next_retry_ms();
+            let mut viewer = self.viewers[index].borrow_mut();
+            act(&mut viewer, retry_ms);
             viewer.flush();
         }
     }

@@ -72,6 +72,12 @@ fn ms(us: &serde_json::Value) -> i64 {
     us.as_i64().unwrap() / 1000
 }
 
+#[derive(PartialEq, Eq)]
+enum Reads {
+    All,
+    Nothing,
+}
+
 struct Bench {
     fan: Fan,
     worker: Rc<Worker>,
@@ -87,12 +93,16 @@ impl Bench {
         let clock = Arc::new(Manual::at(1_000_000_000));
         let metrics = Arc::new(Metrics::new());
         let registry = Registry::new(vec![arbiter.handle()], clock.clone(), metrics.clone());
-        let worker = Worker::new(registry, clock.clone(), metrics, 256 * 1024, "node-1".into());
+        let worker = Worker::new(registry, clock.clone(), metrics, 256 * 1024, 1 << 20, "node-1".into());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self { fan: Fan::new(BOUNDS, worker.clone()), worker, clock, listener, sessions: 0, _arbiter: arbiter }
     }
 
     async fn join(&mut self, dialect: Dialect) -> Client {
+        self.join_as(dialect, Reads::All).await
+    }
+
+    async fn join_as(&mut self, dialect: Dialect, reads: Reads) -> Client {
         let socket = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = self.listener.accept().unwrap();
         accepted.set_nonblocking(true).unwrap();
@@ -112,7 +122,9 @@ impl Bench {
         };
         let accepted = tokio::net::TcpStream::from_std(accepted).unwrap();
         // Until the runtime has looked at it, a socket takes nothing.
-        accepted.writable().await.unwrap();
+        if reads == Reads::All {
+            accepted.writable().await.unwrap();
+        }
         let accepted = Socket::Plain(accepted);
         let viewer = Rc::new(RefCell::new(Viewer::new(ticket, accepted, self.worker.clone())));
         self.fan.join(viewer.clone());
@@ -235,10 +247,8 @@ async fn a_stream_that_may_wait_is_sent_at_its_interval_and_at_keyframes() {
     assert_eq!(late.read(), ["init 1", "K0"]);
     bench.clock.advance(Duration::from_millis(80));
     assert_eq!(bench.fan.flush_waiting(), None);
-    assert_eq!(
-        (viewer.read(), late.read()),
-        (vec!["v40".into(), "a40".into(), "v80".into()], vec!["v40".into(), "a40".into(), "v80".into()])
-    );
+    assert_eq!(viewer.read(), ["v40", "a40", "v80"]);
+    assert_eq!(late.read(), ["v40", "a40", "v80"]);
     bench.send(fragments([video(120), key(160), video(200)]));
     assert_eq!(viewer.read(), ["v120"], "a keyframe begins what is sent at once");
     bench.send([Packet::SendEvery(None)]);
@@ -342,4 +352,25 @@ async fn one_who_paused_goes_on_at_the_newest_keyframe() {
     assert_eq!(viewer.read(), ["v160"]);
     bench.fan.resume(&viewer.viewer);
     assert!(viewer.read().is_empty(), "it was not paused");
+}
+
+#[actix_rt::test]
+async fn past_the_nodes_bound_new_viewers_are_sent_away_and_who_is_behind_goes() {
+    let mut bench = Bench::new();
+    bench.send([snapshot(Some(init(1)), vec![key(0)])]);
+    let mut ahead = bench.join(Dialect::V1).await;
+    let behind = bench.join_as(Dialect::V1, Reads::Nothing).await;
+    ahead.read();
+    bench.send(fragments([video(40)]));
+    bench.fan.tick();
+    bench.worker.metrics.outbox_bytes.set(1 << 21);
+    let mut new = bench.join(Dialect::V1).await;
+    assert_eq!(new.read(), ["bye", "close 4503"]);
+    bench.fan.tick();
+    tokio::task::yield_now().await;
+    behind.viewer.borrow_mut().flush();
+    assert!(behind.viewer.borrow().is_closing());
+    assert_eq!(ahead.read(), ["v40"]);
+    bench.worker.metrics.outbox_bytes.set(0);
+    assert_eq!(bench.join(Dialect::V1).await.read(), ["hello", "init", "K0", "v40", "live"]);
 }

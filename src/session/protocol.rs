@@ -3,9 +3,11 @@
 use crate::media::fragment::{Gap, Track};
 use crate::media::frame::Kind;
 use crate::session::stats::ViewerStats;
-use crate::stream::packet::{Epoched, Phase};
+use crate::stream::packet::{Epoch, Epoched, Phase};
+use crate::stream::ws_frame;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// A viewer's messages are small; the longest is a new token.
@@ -131,6 +133,26 @@ pub fn gap_json(gap: &Gap, reason: &str) -> String {
         Kind::Audio => crate::media::fragment::AUDIO_TRACK,
     };
     ServerMessage::Gap { track, from_us: gap.from_us, to_us: gap.to_us, frames: gap.frames, reason }.to_json()
+}
+
+/// An init as each dialect gets it, made once per worker.
+#[derive(Debug)]
+pub struct InitFrames {
+    pub epoch: Epoch,
+    pub json: Bytes,
+    pub muxed: Bytes,
+    pub muxed_payload: Bytes,
+}
+
+impl InitFrames {
+    pub fn new(init: &Epoched) -> Self {
+        Self {
+            epoch: init.epoch,
+            json: ws_frame::text(&init_json(init)),
+            muxed: init.muxed.message().clone(),
+            muxed_payload: init.muxed.payload(),
+        }
+    }
 }
 
 /// What a viewer says.

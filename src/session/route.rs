@@ -178,6 +178,10 @@ impl Visit<'_> {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "this node is going away");
             return problem.with_retry_after(1).to_response();
         }
+        if wanted == Wanted::Body && self.worker.bytes_over() > 0 {
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "this node is overloaded");
+            return problem.with_retry_after(QUOTA_RETRY_S).to_response();
+        }
         let Ok(is_elsewhere) = self.is_elsewhere().await else {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the cluster does not answer");
             return problem.with_retry_after(1).to_response();

@@ -7,11 +7,11 @@ use crate::session::admission::Admitted;
 use crate::session::batch::Batch;
 use crate::session::ladder::Rung;
 use crate::session::outbox::{Framing, Outbox};
-use crate::session::protocol::{self, ServerMessage};
+use crate::session::protocol::{self, InitFrames, ServerMessage};
 use crate::session::signers::Signer;
 use crate::session::wishes::Wishes;
 use crate::session::worker::Worker;
-use crate::stream::packet::{Epoch, Epoched, Phase};
+use crate::stream::packet::Phase;
 use crate::stream::ws_frame;
 use bytes::Bytes;
 use std::io::{ErrorKind, IoSlice};
@@ -92,26 +92,6 @@ pub struct Viewer {
     heard: Duration,
     pinged: Duration,
     waker: Option<Waker>,
-}
-
-/// An init as each dialect gets it, made once per worker.
-#[derive(Debug)]
-pub struct InitFrames {
-    pub epoch: Epoch,
-    pub json: Bytes,
-    pub muxed: Bytes,
-    pub muxed_payload: Bytes,
-}
-
-impl InitFrames {
-    pub fn new(init: &Epoched) -> Self {
-        Self {
-            epoch: init.epoch,
-            json: ws_frame::text(&protocol::init_json(init)),
-            muxed: init.muxed.message().clone(),
-            muxed_payload: init.muxed.payload(),
-        }
-    }
 }
 
 impl Viewer {
@@ -296,6 +276,12 @@ impl Viewer {
         self.begin_closing();
     }
 
+    /// Sends away one who was not greeted yet.
+    pub fn refuse(&mut self, code: u16, reason: &str, retry_after_ms: u32) {
+        self.is_started = true;
+        self.close(code, reason, Some(retry_after_ms));
+    }
+
     /// Answers the viewer's own close frame.
     pub fn answer_close(&mut self, code: Option<u16>) {
         if self.life == Life::Open {
@@ -315,6 +301,11 @@ impl Viewer {
             self.socket.shut();
             self.wake();
         }
+    }
+
+    #[cfg(test)]
+    pub fn is_closing(&self) -> bool {
+        self.life != Life::Open
     }
 
     pub fn is_started(&self) -> bool {

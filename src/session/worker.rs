@@ -22,6 +22,8 @@ pub struct Worker {
     pub outbox_bytes: usize,
     /// This node's name.
     pub node: Arc<str>,
+    /// What the node may hold.
+    node_bytes: usize,
     clock: Arc<dyn Clock>,
     hubs: RefCell<HashMap<StreamId, Rc<RefCell<Fan>>>>,
 }
@@ -32,9 +34,10 @@ impl Worker {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         outbox_bytes: usize,
+        node_bytes: usize,
         node: Arc<str>,
     ) -> Rc<Self> {
-        Rc::new(Self { registry, metrics, outbox_bytes, node, clock, hubs: RefCell::default() })
+        Rc::new(Self { registry, metrics, outbox_bytes, node_bytes, node, clock, hubs: RefCell::default() })
     }
 
     pub fn now(&self) -> Duration {

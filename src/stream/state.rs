@@ -207,6 +207,10 @@ impl State {
         }
     }
 
+    pub fn backlog_bytes(&self) -> usize {
+        self.backlog.len_bytes()
+    }
+
     pub fn has_publisher(&self) -> bool {
         self.current.is_some()
     }
