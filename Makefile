@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 E2E := tests/e2e
 
-.PHONY: help demo test check fmt player player-deps admin-ui admin-deps e2e-deps test-needs test-operations test-rust test-api test-player test-ui test-e2e test-faults cluster faults release bench fuzz clean
+.PHONY: help demo test check fmt player player-deps admin-ui admin-deps e2e-deps test-needs test-operations test-rust test-api test-player test-ui test-e2e test-faults cluster faults release bench soak fuzz clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -89,6 +89,10 @@ release: player admin-ui ## target/release/weir with its pages, and what is in i
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=weir --remap-path-prefix=$(HOME)=home" $(CARGO) build --release --locked
 	node .ci/embedded.mjs target/release/weir player/dist admin-ui/dist
 	node .ci/sbom.mjs > target/release/weir.cdx.json
+
+soak: ## viewers who come and go for an hour (SECONDS=3600): memory and files; LIVELOAD as for bench
+	$(CARGO) build --release
+	WEIR_BIN=$(CURDIR)/target/release/weir node tests/bench/soak.mjs --seconds $(or $(SECONDS),3600)
 
 bench: ## cost and latency beside the kernel's floor; LIVELOAD=/path/of/the/measuring/tool
 	$(CARGO) build --release
