@@ -40,6 +40,12 @@ impl Worker {
         Rc::new(Self { registry, metrics, outbox_bytes, node_bytes, node, clock, hubs: RefCell::default() })
     }
 
+    /// So much more than it may does the node hold.
+    pub fn bytes_over(&self) -> usize {
+        let held = self.metrics.outbox_bytes.get() + self.metrics.backlog_bytes.get();
+        usize::try_from(held).unwrap_or(0).saturating_sub(self.node_bytes)
+    }
+
     pub fn now(&self) -> Duration {
         self.clock.monotonic()
     }

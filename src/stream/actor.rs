@@ -51,8 +51,7 @@ impl Stream {
     }
 
     fn publish_status(&mut self) {
-        let backlog_bytes = self.state.backlog_bytes();
-        self.tally.update(self.state.has_publisher(), self.audience.times_behind(), backlog_bytes);
+        self.tally.update(self.state.has_publisher(), self.audience.times_behind(), self.state.backlog_bytes());
         self.birth.status.set(self.state.live(self.audience.hubs.viewers_count()));
     }
 
