@@ -75,7 +75,8 @@ impl Follower {
                 // An unknown state with something to see is some kind of live.
                 let phase = protocol::phase(&state).unwrap_or(Phase::Live);
                 let clock_ahead_us = self.offset.ahead_us();
-                let snapshot = Snapshot { phase, init, backlog: Vec::new(), clock_ahead_us, fence };
+                let snapshot =
+                    Snapshot { phase, send_every_ms: None, init, backlog: Vec::new(), clock_ahead_us, fence };
                 self.burst = Some(Burst { snapshot, left: fragments, bytes: 0 });
                 Ok(self.finish_burst())
             }

@@ -43,7 +43,8 @@ fn items(count: usize) -> Vec<Item> {
 /// The packets that an owner gives out for the start of the clip, and its state after them.
 fn owner(fence: u64, count: usize) -> (State, Vec<Packet>) {
     let backlog = Bounds { bytes: PLENTY, span_us: 20_000_000 };
-    let settings = Settings { second_publisher: SecondPublisher::Refuse, reconnect_window_us: 0, backlog };
+    let settings =
+        Settings { second_publisher: SecondPublisher::Refuse, reconnect_window_us: 0, send_every_ms: None, backlog };
     let mut state = State::new(settings, 0);
     let key = KeyId::from_random([1; 16]);
     let publish = Publish { publisher: Box::new(Encoder), key, fence, since_origin_us: 0 };

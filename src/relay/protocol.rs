@@ -164,7 +164,7 @@ pub fn encode(packet: &Packet, now_us: i64, out: &mut Vec<Bytes>) {
             out.push(gap.framed());
         }
         Packet::Phase(phase) => out.push(OwnerMessage::State { state: phase.as_str().to_owned() }.framed()),
-        Packet::Clock { .. } | Packet::Kick { .. } | Packet::Close { .. } => {}
+        Packet::SendEvery(_) | Packet::Clock { .. } | Packet::Kick { .. } | Packet::Close { .. } => {}
     }
 }
 

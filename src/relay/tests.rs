@@ -30,6 +30,7 @@ use tokio::time::timeout;
 const CLIP: &[u8] = include_bytes!("../cli/demo.flv");
 const SOON: Duration = Duration::from_secs(20);
 const SETTINGS: Settings = Settings {
+    send_every_ms: None,
     second_publisher: SecondPublisher::Refuse,
     reconnect_window_us: 30_000_000,
     backlog: Bounds { bytes: 32 << 20, span_us: 20_000_000 },

@@ -400,22 +400,6 @@ fn listed(viewer: &Viewer) -> subscriber::Viewer {
     }
 }
 
-/// The last moment of each track that a hub's viewers were given, media time.
-#[derive(Debug, Default, Clone, Copy)]
-struct Edges {
-    video_us: Option<i64>,
-    audio_us: Option<i64>,
-}
-
-impl Edges {
-    fn of(&mut self, kind: Kind) -> &mut Option<i64> {
-        match kind {
-            Kind::Video => &mut self.video_us,
-            Kind::Audio => &mut self.audio_us,
-        }
-    }
-}
-
 #[cfg(test)]
 #[path = "fan_tests.rs"]
 mod tests;

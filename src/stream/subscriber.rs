@@ -152,7 +152,9 @@ fn can_restart_at(packet: &Packet) -> bool {
     match packet {
         Packet::Fragment(fragment) => fragment.is_video_key(),
         Packet::Snapshot(_) | Packet::Init(_) | Packet::Phase(_) => true,
-        Packet::Gap(_) | Packet::SendEvery(_) | Packet::Clock { .. } | Packet::Kick { .. } | Packet::Close { .. } => false,
+        Packet::Gap(_) | Packet::SendEvery(_) | Packet::Clock { .. } | Packet::Kick { .. } | Packet::Close { .. } => {
+            false
+        }
     }
 }
 
@@ -191,7 +193,14 @@ mod tests {
     }
 
     fn snapshot() -> Snapshot {
-        Snapshot { phase: Phase::Live, send_every_ms: None, init: None, backlog: Vec::new(), clock_ahead_us: 0, fence: 0 }
+        Snapshot {
+            phase: Phase::Live,
+            send_every_ms: None,
+            init: None,
+            backlog: Vec::new(),
+            clock_ahead_us: 0,
+            fence: 0,
+        }
     }
 
     fn fragment(role: Role) -> Packet {

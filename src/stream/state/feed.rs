@@ -36,8 +36,8 @@ impl State {
                 self.clock_ahead_us = ahead_us;
                 vec![packet]
             }
-            // Orders are each node's own.
-            Packet::Kick { .. } | Packet::Close { .. } => Vec::new(),
+            // Settings and orders are each node's own.
+            Packet::SendEvery(_) | Packet::Kick { .. } | Packet::Close { .. } => Vec::new(),
         }
     }
 

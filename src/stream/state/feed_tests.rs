@@ -12,6 +12,7 @@ use std::sync::Arc;
 const CLIP: &[u8] = include_bytes!("../../cli/demo.flv");
 const WINDOW_US: i64 = 30_000_000;
 const SETTINGS: Settings = Settings {
+    send_every_ms: None,
     second_publisher: SecondPublisher::Refuse,
     reconnect_window_us: WINDOW_US,
     backlog: Bounds { bytes: 32 << 20, span_us: 20_000_000 },
