@@ -25,19 +25,19 @@ pub trait Upstream: Send + Sync {
 pub trait Following: Send {}
 
 /// Who follows, and since when; a stream's own publisher and its followed one exclude each other.
-pub(super) struct Source {
+pub struct Source {
     upstream: Option<std::sync::Arc<dyn Upstream>>,
     current: Option<(FeedId, Box<dyn Following>)>,
     next_id: u64,
 }
 
 impl Source {
-    pub(super) fn new(upstream: Option<std::sync::Arc<dyn Upstream>>) -> Self {
+    pub fn new(upstream: Option<std::sync::Arc<dyn Upstream>>) -> Self {
         Self { upstream, current: None, next_id: 0 }
     }
 
     /// Begins to follow where nobody publishes here and somebody watches.
-    pub(super) fn begin(&mut self, stream: impl FnOnce() -> Handle, fence: u64) {
+    pub fn begin(&mut self, stream: impl FnOnce() -> Handle, fence: u64) {
         if let (Some(upstream), None) = (&self.upstream, &self.current) {
             let id = FeedId(self.next_id);
             self.next_id += 1;
@@ -45,15 +45,15 @@ impl Source {
         }
     }
 
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.current = None;
     }
 
-    pub(super) fn is_active(&self) -> bool {
+    pub fn is_active(&self) -> bool {
         self.current.is_some()
     }
 
-    pub(super) fn is(&self, id: FeedId) -> bool {
+    pub fn is(&self, id: FeedId) -> bool {
         self.current.as_ref().is_some_and(|(current, _)| *current == id)
     }
 }
