@@ -51,6 +51,8 @@ export interface SyncMemory {
   running: boolean;
   time: number;
   changedAtMs: number;
+  /** When it last went on after it stood still: pictures are missed from then on, not from before. */
+  wentOnAtMs: number;
   /** Since when there is enough to play on with. */
   suppliedAtMs: number | undefined;
   seekAtMs: number;
@@ -70,6 +72,7 @@ export const SYNC_START: SyncMemory = {
   running: false,
   time: Number.NaN,
   changedAtMs: Number.NEGATIVE_INFINITY,
+  wentOnAtMs: 0,
   suppliedAtMs: undefined,
   seekAtMs: Number.NEGATIVE_INFINITY,
   behindS: 0,
@@ -85,6 +88,7 @@ export function syncStep(before: SyncMemory, input: SyncInput): SyncResult {
     running: before.running || (before.joined && currentTime > before.time + RUNNING_S && !input.paused),
     time: currentTime,
     changedAtMs: moved ? nowMs : before.changedAtMs,
+    wentOnAtMs: moved && nowMs - before.changedAtMs >= STUCK_MS ? nowMs : before.wentOnAtMs,
     suppliedAtMs: supplied(input) ? (before.suppliedAtMs ?? nowMs) : undefined,
   };
   const stuckMs = nowMs - memory.changedAtMs;
@@ -95,15 +99,7 @@ export function syncStep(before: SyncMemory, input: SyncInput): SyncResult {
   const reason = seekReason(memory, input, last, stuckMs);
   if (reason) {
     const to = liveTime(last, input.targetS);
-    const after: SyncMemory = {
-      joined: true,
-      running: false,
-      time: to,
-      changedAtMs: nowMs,
-      suppliedAtMs: undefined,
-      seekAtMs: nowMs,
-      behindS: 0,
-    };
+    const after = { ...SYNC_START, joined: true, time: to, changedAtMs: nowMs, seekAtMs: nowMs };
     return { memory: after, action: { type: 'seek', to, reason }, stuck, stalled };
   }
   if (!memory.joined || stuck) return { memory, action: NONE, stuck, stalled };
@@ -141,7 +137,7 @@ function seekReason(
     const suppliedMs = nowMs - (memory.suppliedAtMs ?? nowMs);
     if (maySeek && suppliedMs >= FROZEN_MS) return 'decoder';
   } else if (input.frameAtMs !== undefined && maySeek && last.end > time + input.frameIntervalMs / 1000) {
-    const frozenMs = nowMs - Math.max(input.frameAtMs, memory.seekAtMs);
+    const frozenMs = nowMs - Math.max(input.frameAtMs, memory.seekAtMs, memory.wentOnAtMs);
     if (frozenMs >= Math.max(FROZEN_MS, FROZEN_FRAMES * input.frameIntervalMs)) return 'frozen';
   }
   const behindS = last.end - time - targetS;

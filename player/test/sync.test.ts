@@ -145,6 +145,17 @@ test('a gap that was told is left at once, even while the sound goes on', () => 
   assert.deepEqual(player.reasons, ['join', 'gap']);
 });
 
+test('after media stayed away, pictures are missed from when it goes on and not from before', () => {
+  const player = playing();
+  player.feeding = false;
+  player.run(2000);
+  const [range] = player.ranges;
+  if (range) range.end += 0.4;
+  player.frozen = true; // the first picture takes a moment
+  player.run(120);
+  assert.deepEqual(player.reasons, ['join']);
+});
+
 test('no media: it waits without seeking, and counts one stall', () => {
   const player = playing();
   player.feeding = false;

@@ -18,7 +18,7 @@ use crate::config::Secret;
 
 /// Look-ups are answered within a second, with or without Redis.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(700);
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(400);
 const TRY_EVERY: Duration = Duration::from_secs(1);
 /// Where an address names none.
 const REDIS_PORT: u16 = 6379;
