@@ -106,7 +106,7 @@ export class MediaSink {
     try {
       for (const buffer of this.#buffers.values()) buffer.open();
     } catch (error) {
-      this.#handleError(`no buffer for the track: ${error}`);
+      this.#handleError(`no buffer: ${error}`);
     }
   };
 

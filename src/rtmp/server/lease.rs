@@ -16,8 +16,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// While it can't be renewed: a higher fence is heard of within a second.
-const SUSPENDED_EVERY: Duration = Duration::from_millis(500);
+/// While it can't be renewed: with the time that Redis is waited for, a higher fence is heard of within a second.
+const SUSPENDED_EVERY: Duration = Duration::from_millis(200);
 /// While what this process missed, standing still, can't be read.
 const READ_PAUSE: Duration = Duration::from_millis(100);
 /// The lease runs out by itself; nobody waits longer to give it back.
