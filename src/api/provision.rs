@@ -71,7 +71,8 @@ async fn demo_tenant(state: &State) -> Result<Tenant, Error> {
 }
 
 async fn stream_with_key(state: &State, tenant: &Tenant, name: &str) -> Result<(Stream, StreamKey), Error> {
-    let filter = StreamFilter { tenant: Some(tenant.id.clone()), name: Some(name.to_owned()), policy: None };
+    let filter =
+        StreamFilter { tenant: Some(tenant.id.clone()), name: Some(name.to_owned()), ..StreamFilter::default() };
     let (new, key) = new_key(state);
     if let Some(stream) = state.store.streams(&filter, &ALL).await?.into_iter().find(|stream| stream.name == name) {
         for old in state.store.stream_keys(&stream.id).await? {

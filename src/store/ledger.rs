@@ -17,6 +17,9 @@ pub const REPLAY_RUNNING_US: i64 = 60 * 1_000_000;
 /// Usage is kept by the hour.
 pub const HOUR_US: i64 = 3_600 * 1_000_000;
 
+/// The events that tell when a stream is published.
+pub const PUBLISH_EVENTS: [&str; 3] = ["stream.live", "stream.interrupted", "stream.ended"];
+
 /// What is known of a request with an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replay {
@@ -180,6 +183,8 @@ pub trait Ledger: Send + Sync {
     async fn record_event(&self, event: &Happened, ids: &[DeliveryId]) -> Result<()>;
     /// What came after this event, oldest first; nothing where it is not known. `tenant` None: of all.
     async fn events_after(&self, tenant: Option<&TenantId>, after: &EventId, limit: u32) -> Result<Vec<Happened>>;
+    /// Those of [`PUBLISH_EVENTS`], newest first.
+    async fn publish_events(&self, stream: &StreamId, page: &Page) -> Result<Vec<Happened>>;
     /// All of them or none.
     async fn enqueue(&self, new: &[Delivery]) -> Result<()>;
     /// Those whose time has come, of webhooks that are not disabled; they are nobody else's before `until_us`.

@@ -106,6 +106,11 @@ impl Tables {
     }
 }
 
+fn is_found(stream: &Stream, text: &str) -> bool {
+    let is_named = stream.name.to_ascii_lowercase().contains(&text.to_ascii_lowercase());
+    is_named || stream.id.as_str() == text || stream.playback_id.as_str() == text
+}
+
 fn position(created_us: i64, id: &str) -> Position {
     Position { created_us, id: id.to_owned() }
 }
@@ -210,6 +215,7 @@ impl Store for Memory {
             filter.tenant.as_ref().is_none_or(|tenant| stream.tenant == *tenant)
                 && filter.name.as_ref().is_none_or(|name| stream.name == *name)
                 && filter.policy.is_none_or(|policy| stream.settings.policy == policy)
+                && filter.search.as_deref().is_none_or(|text| is_found(stream, text))
         };
         let tables = self.tables();
         let rows = tables.streams.values().map(|row| row.stream.clone()).filter(wanted).collect();

@@ -10,11 +10,9 @@ use std::time::Duration;
 #[expect(clippy::duplicate_mod, reason = "one set of statements, compiled for each database")]
 mod sql;
 
-use sqlx::{Error as Cause, PgPool as Pool, Postgres as Db, Row as Columns, postgres::PgRow as Row};
+use sqlx::{Error as Cause, PgPool, Postgres as Db, Row as Columns, postgres::PgRow as Row};
 type Own = Postgres;
 type Tx = sqlx::Transaction<'static, Db>;
-
-const BEGIN: &str = "BEGIN";
 
 const TAKE_FENCE: &str = "
     UPDATE streams SET
@@ -39,12 +37,30 @@ const STATEMENT_TIMEOUT_MS: &str = "1500";
 /// PostgreSQL's default of 100 is shared by all nodes.
 const CONNECTIONS: u32 = 10;
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "tenants streams keys", include_str!("../../migrations/postgres/0001_tenants_streams_keys.sql")),
     (2, "webhooks usage replays", include_str!("../../migrations/postgres/0002_webhooks_usage_replays.sql")),
     (3, "key sets events", include_str!("../../migrations/postgres/0003_key_sets_events.sql")),
     (4, "users", include_str!("../../migrations/postgres/0004_users.sql")),
+    (5, "events by stream", include_str!("../../migrations/postgres/0005_events_by_stream.sql")),
 ];
+
+/// Readers and writers alike.
+struct Pool(PgPool);
+
+impl Pool {
+    fn reader(&self) -> &PgPool {
+        &self.0
+    }
+
+    fn writer(&self) -> &PgPool {
+        &self.0
+    }
+
+    async fn begin(&self) -> std::result::Result<Tx, Cause> {
+        self.0.begin().await
+    }
+}
 
 pub struct Postgres {
     pool: Pool,
@@ -63,7 +79,7 @@ impl Postgres {
         let options = options.options(limits).application_name("weir").disable_statement_logging();
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
         let pool = pool.connect_with(options).await.map_err(|cause| explain(&cause))?;
-        Ok(Self { pool })
+        Ok(Self { pool: Pool(pool) })
     }
 
     /// Nodes that start together take turns.
@@ -72,7 +88,7 @@ impl Postgres {
             let no_tx = statements.starts_with("-- no-transaction");
             Migration::new(version, name.into(), MigrationType::Simple, statements.into_sql_str(), no_tx)
         });
-        let mut connection = self.pool.acquire().await.map_err(|cause| explain(&cause))?;
+        let mut connection = self.pool.0.acquire().await.map_err(|cause| explain(&cause))?;
         let unlimited = sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0").execute(&mut *connection);
         unlimited.await.map_err(|cause| explain(&cause))?;
         let migrator = Migrator::with_migrations(migrations.to_vec());
@@ -82,7 +98,7 @@ impl Postgres {
     }
 
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.pool.0.close().await;
     }
 }
 

@@ -257,4 +257,6 @@ pub struct StreamFilter {
     pub tenant: Option<TenantId>,
     pub name: Option<String>,
     pub policy: Option<Policy>,
+    /// A part of the name, whatever the case of its letters from A to Z; or a whole id.
+    pub search: Option<String>,
 }

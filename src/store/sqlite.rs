@@ -11,12 +11,9 @@ use std::time::Duration;
 #[path = "sql/mod.rs"]
 mod sql;
 
-use sqlx::{Error as Cause, Row as Columns, Sqlite as Db, SqlitePool as Pool, sqlite::SqliteRow as Row};
+use sqlx::{Error as Cause, Row as Columns, Sqlite as Db, SqlitePool, sqlite::SqliteRow as Row};
 type Own = Sqlite;
 type Tx = sqlx::Transaction<'static, Db>;
-
-/// The lock for writing is asked for at once: a transaction that reads first could not get it later.
-const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// In SQLite, now is in milliseconds.
 const TAKE_FENCE: &str = "
@@ -29,7 +26,7 @@ const TAKE_FENCE: &str = "
 /// Numbers go on after the highest there is.
 const AFTER_COPY: &str = "SELECT 1";
 
-/// How long a statement waits for another's lock on the file.
+/// How long a statement waits for a lock that another program has on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// How long a caller waits for a connection.
@@ -39,14 +36,37 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
 const CALL_TIMEOUT: Duration = Duration::from_millis(1_800);
 
 /// Readers don't wait for the writer (WAL), so a few go on beside it.
-const CONNECTIONS: u32 = 4;
+const READERS: u32 = 4;
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "tenants streams keys", include_str!("../../migrations/sqlite/0001_tenants_streams_keys.sql")),
     (2, "webhooks usage replays", include_str!("../../migrations/sqlite/0002_webhooks_usage_replays.sql")),
     (3, "key sets events", include_str!("../../migrations/sqlite/0003_key_sets_events.sql")),
     (4, "users", include_str!("../../migrations/sqlite/0004_users.sql")),
+    (5, "events by stream", include_str!("../../migrations/sqlite/0005_events_by_stream.sql")),
 ];
+
+/// SQLite has one writer at a time, whose lock it gives to whoever happens to ask next. So writers stand in line for one
+/// connection: each gets its turn, and none is told that the database is locked.
+struct Pool {
+    readers: SqlitePool,
+    writer: SqlitePool,
+}
+
+impl Pool {
+    fn reader(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    /// The lock for writing is asked for at once: a transaction that reads first could not get it later.
+    async fn begin(&self) -> std::result::Result<Tx, Cause> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+}
 
 pub struct Sqlite {
     pool: Pool,
@@ -61,34 +81,37 @@ impl Sqlite {
             std::fs::create_dir_all(folder).map_err(|error| Error::Unavailable(error.to_string()))?;
         }
         let lock = lock(path)?;
-        let store = Self { pool: pool(options(path).create_if_missing(true)).await?, _lock: Some(lock) };
-        store.migrate().await?;
-        Ok(store)
+        let writer = connect(options(path).create_if_missing(true), 1).await?;
+        migrate(&writer).await?;
+        let readers = connect(options(path).pragma("query_only", "ON"), READERS).await?;
+        Ok(Self { pool: Pool { readers, writer }, _lock: Some(lock) })
     }
 
     /// Opens a file that another process may be writing; every change is refused.
     pub async fn open_read_only(path: &Path) -> Result<Self> {
-        Ok(Self { pool: pool(options(path).read_only(true)).await?, _lock: None })
-    }
-
-    async fn migrate(&self) -> Result<()> {
-        let migrations = MIGRATIONS.map(|(version, name, statements)| {
-            Migration::new(version, name.into(), MigrationType::Simple, statements.into_sql_str(), false)
-        });
-        let migrator = Migrator::with_migrations(migrations.to_vec());
-        migrator.run(&self.pool).await.map_err(|error| Error::Broken(error.to_string()))
+        let readers = connect(options(path).read_only(true), READERS).await?;
+        Ok(Self { pool: Pool { writer: readers.clone(), readers }, _lock: None })
     }
 
     /// `ok`, or what is wrong with the file.
     pub async fn check_integrity(&self) -> Result<String> {
-        let found = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&self.pool).await;
+        let found = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(self.pool.reader()).await;
         found.map_err(|cause| explain(&cause))
     }
 
     /// Writes what is in the log into the file, and closes it.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.pool.readers.close().await;
+        self.pool.writer.close().await;
     }
+}
+
+async fn migrate(pool: &SqlitePool) -> Result<()> {
+    let migrations = MIGRATIONS.map(|(version, name, statements)| {
+        Migration::new(version, name.into(), MigrationType::Simple, statements.into_sql_str(), false)
+    });
+    let migrator = Migrator::with_migrations(migrations.to_vec());
+    migrator.run(pool).await.map_err(|error| Error::Broken(error.to_string()))
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -101,8 +124,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn pool(options: SqliteConnectOptions) -> Result<Pool> {
-    let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+async fn connect(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
+    let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
     pool.connect_with(options).await.map_err(|cause| explain(&cause))
 }
 

@@ -210,6 +210,34 @@ pub(super) async fn streams_are_filtered(bench: &Bench) {
     assert_eq!(list(StreamFilter { policy: Some(Policy::Public), ..of_one }).await, [row(&one, 2)]);
 }
 
+pub(super) async fn streams_are_found_by_a_part_of_their_name_or_by_an_id(bench: &Bench) {
+    let (one, other) = (tenant(bench, 1).await, tenant(bench, 2).await);
+    let names = ["Main Stage", "stage 100%", "a_b", "Bühne", "Main hall"];
+    for (n, name) in (1..).zip(names) {
+        let new = NewStream { name: name.to_owned(), ..records::stream(n, &one.id) };
+        bench.store.create_stream(new, records::entry()).await.unwrap();
+    }
+    let found = async |text: &str, of: &Tenant| {
+        let filter =
+            StreamFilter { tenant: Some(of.id.clone()), search: Some(text.to_owned()), ..StreamFilter::default() };
+        let rows = bench.store.streams(&filter, &page(10)).await.unwrap();
+        rows.into_iter().map(|row| row.name).collect::<Vec<_>>()
+    };
+    assert_eq!(found("STAGE", &one).await, ["stage 100%", "Main Stage"]);
+    assert_eq!(found("main", &one).await, ["Main hall", "Main Stage"]);
+    assert_eq!(found("%", &one).await, ["stage 100%"], "it is a text and no pattern");
+    assert_eq!(found("_", &one).await, ["a_b"]);
+    assert_eq!(found("ühn", &one).await, ["Bühne"]);
+    for text in ["!", "\\", "'", "stage1", "main stage "] {
+        assert_eq!(found(text, &one).await, [""; 0], "{text}");
+    }
+    let new = records::stream(3, &one.id);
+    assert_eq!(found(new.id.as_str(), &one).await, ["a_b"]);
+    assert_eq!(found(new.playback_id.as_str(), &one).await, ["a_b"]);
+    assert_eq!(found(new.id.as_str(), &other).await, [""; 0]);
+    assert_eq!(found("stage", &other).await, [""; 0]);
+}
+
 pub(super) async fn a_stream_has_at_most_two_keys_however_many_ask_at_once(bench: &Bench) {
     let owner = tenant(bench, 1).await;
     let made = stream(bench, 1, &owner).await;
@@ -324,6 +352,18 @@ pub(super) async fn the_first_api_key_is_made_once_however_many_ask_at_once(benc
     assert_eq!(keys.len(), 1);
     bench.store.delete_api_key(None, &keys[0].id, records::entry()).await.unwrap();
     assert!(!bench.store.create_first_api_key(api_key(9, None), records::entry()).await.unwrap(), "not even then");
+}
+
+pub(super) async fn of_many_who_write_at_once_each_gets_its_turn(bench: &Bench) {
+    let owner = tenant(bench, 1).await;
+    let asked = (0..50).map(|n| {
+        let (store, new) = (bench.store.clone(), records::stream(n, &owner.id));
+        tokio::spawn(async move { store.create_stream(new, records::entry()).await })
+    });
+    for asked in asked.collect::<Vec<_>>() {
+        asked.await.unwrap().unwrap();
+    }
+    assert_eq!(bench.store.streams(&StreamFilter::default(), &page(100)).await.unwrap().len(), 50);
 }
 
 pub(super) async fn fences_only_grow_however_many_ask_at_once(bench: &Bench) {

@@ -6,7 +6,7 @@ use weir::auth::secret::Sealed;
 use weir::id::{DeliveryId, EventId, KeyId, StreamId, TenantId, WebhookId};
 use weir::store::{
     Answer, Conflict, Delivery, DeliveryState, Entry, Error, Fetched, HOUR_US, Happened, KEY_SETS_MAX, KeySet, Page,
-    REPLAY_RUNNING_US, REPLAY_US, Replay, Settled, Usage, WEBHOOKS_MAX, Webhook,
+    Position, REPLAY_RUNNING_US, REPLAY_US, Replay, Settled, Usage, WEBHOOKS_MAX, Webhook,
 };
 
 const NOW_US: i64 = records::CREATED_US;
@@ -242,6 +242,28 @@ pub(super) async fn events_are_listed_after_one_that_is_known(bench: &Bench) {
     assert_eq!(store.events_after(None, &events[2].id, 10).await.unwrap(), events[3..]);
     store.delete_tenant(&owner, records::entry()).await.unwrap();
     assert_eq!(store.events_after(None, &events[2].id, 10).await, Ok(Vec::new()));
+}
+
+pub(super) async fn publishes_are_told_newest_first_and_page_by_page(bench: &Bench) {
+    let (store, owner) = (&bench.store, tenant(bench, 1).await);
+    let stream = StreamId::from_random([7; 16]);
+    let told =
+        |n: u8, name: &str, stream: &StreamId| Happened { stream: Some(stream.clone()), ..happened(n, &owner, name) };
+    let events = [
+        told(1, "stream.live", &stream),
+        told(2, "stream.warning", &stream),
+        told(3, "stream.interrupted", &stream),
+        told(4, "stream.live", &StreamId::from_random([8; 16])),
+        told(5, "stream.ended", &stream),
+    ];
+    for event in &events {
+        store.record_event(event, &delivery_ids(0)).await.unwrap();
+    }
+    let first = store.publish_events(&stream, &Page { limit: 2, after: None }).await.unwrap();
+    assert_eq!(first, [events[4].clone(), events[2].clone()]);
+    let after = Position { created_us: first[1].at_us, id: first[1].id.to_string() };
+    let rest = store.publish_events(&stream, &Page { limit: 2, after: Some(after) }).await.unwrap();
+    assert_eq!(rest, [events[0].clone()]);
 }
 
 fn key_set(n: u8, tenant: &TenantId) -> KeySet {

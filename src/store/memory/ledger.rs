@@ -1,8 +1,8 @@
 use super::{Conflict, Entry, Error, Memory, Page, Result, TenantId, newest_first, paged, position};
-use crate::id::{DeliveryId, EventId, WebhookId};
+use crate::id::{DeliveryId, EventId, StreamId, WebhookId};
 use crate::store::ledger::{
-    Answer, Delivery, DeliveryState, Happened, Ledger, REPLAY_RUNNING_US, REPLAY_US, Replay, Settled, Usage,
-    WEBHOOKS_MAX, Webhook,
+    Answer, Delivery, DeliveryState, Happened, Ledger, PUBLISH_EVENTS, REPLAY_RUNNING_US, REPLAY_US, Replay, Settled,
+    Usage, WEBHOOKS_MAX, Webhook,
 };
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -124,6 +124,14 @@ impl Ledger for Memory {
         let later = events.values().skip_while(|event| event.id != *after).skip(1);
         let wanted = later.filter(|event| tenant.is_none_or(|tenant| event.tenant == *tenant));
         Ok(wanted.take(limit as usize).cloned().collect())
+    }
+
+    async fn publish_events(&self, stream: &StreamId, page: &Page) -> Result<Vec<Happened>> {
+        let tables = self.tables();
+        let is_wanted =
+            |event: &&Happened| event.stream.as_ref() == Some(stream) && PUBLISH_EVENTS.contains(&event.name.as_str());
+        let rows = tables.ledger.events.values().filter(is_wanted).cloned().collect();
+        Ok(paged(rows, page, |event: &Happened| position(event.at_us, event.id.as_str())))
     }
 
     async fn enqueue(&self, new: &[Delivery]) -> Result<()> {

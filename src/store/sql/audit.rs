@@ -1,4 +1,4 @@
-use super::super::{BEGIN, Pool, Tx, query};
+use super::super::{Pool, Tx, query};
 use super::rows::{Reader, json};
 use super::{Audited, Entry, Outcome, TenantId, Tried};
 
@@ -23,7 +23,7 @@ pub(super) async fn log(tx: &mut Tx, entry: Entry) -> Tried<()> {
 }
 
 pub(super) async fn record(pool: &Pool, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     log(&mut tx, entry).await?;
     Ok(tx.commit().await?)
 }
@@ -41,7 +41,7 @@ pub(super) async fn list(
     .bind(tenant.map(TenantId::as_str))
     .bind(before.unwrap_or(i64::MAX))
     .bind(i64::from(limit))
-    .fetch_all(pool)
+    .fetch_all(pool.reader())
     .await?;
     rows.iter().map(|row| audited(Reader::new(row))).collect()
 }

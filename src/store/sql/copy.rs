@@ -1,4 +1,4 @@
-use super::super::{AFTER_COPY, BEGIN, Columns as _, Own, built, query};
+use super::super::{AFTER_COPY, Columns as _, Own, built, query};
 use super::{Conflict, Error, Result, Tried, run};
 use crate::store::copy::{Cell, Kind, Source, TABLES, Table};
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ async fn rows(own: &Own, table: &Table, after: &Cell) -> Tried<Vec<Vec<Cell>>> {
         Cell::Bytes(key) => select.bind(key.clone()),
     };
     let mut rows = Vec::new();
-    for row in select.fetch_all(&own.pool).await? {
+    for row in select.fetch_all(own.pool.reader()).await? {
         let cell = |(at, (_, kind)): (usize, &(&str, Kind))| {
             Ok(match kind {
                 Kind::Number => Cell::Number(row.try_get(at)?),
@@ -40,7 +40,7 @@ impl Own {
 }
 
 async fn copy(own: &Own, source: &dyn Source) -> Tried<u64> {
-    let mut tx = own.pool.begin_with(BEGIN).await?;
+    let mut tx = own.pool.begin().await?;
     for table in TABLES {
         let any = built(format!("SELECT 1 FROM {} LIMIT 1", table.name)).fetch_optional(&mut *tx).await?;
         if any.is_some() {

@@ -1,12 +1,12 @@
-use super::super::{BEGIN, Pool, Row, query};
+use super::super::{Pool, Row, query};
 use super::ledger::{insert_delivery, webhooks_of};
-use super::rows::Reader;
-use super::{StreamId, TenantId, Tried};
+use super::rows::{Reader, before};
+use super::{Page, StreamId, TenantId, Tried};
 use crate::id::{DeliveryId, EventId};
-use crate::store::Happened;
+use crate::store::{Happened, PUBLISH_EVENTS};
 
 pub(super) async fn record(pool: &Pool, event: &Happened, ids: &[DeliveryId]) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     query("INSERT INTO events (id, tenant_id, stream_id, name, payload, at_us) VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(event.id.as_str())
         .bind(event.tenant.as_str())
@@ -30,7 +30,19 @@ pub(super) async fn after(pool: &Pool, tenant: Option<&TenantId>, after: &EventI
          ORDER BY e.at_us, e.id LIMIT $3",
     );
     let select = select.bind(after.as_str()).bind(tenant.map(TenantId::as_str)).bind(i64::from(limit));
-    select.fetch_all(pool).await?.iter().map(read).collect()
+    select.fetch_all(pool.reader()).await?.iter().map(read).collect()
+}
+
+pub(super) async fn of_publishes(pool: &Pool, stream: &StreamId, page: &Page) -> Tried<Vec<Happened>> {
+    let (at_us, id) = before(page);
+    let select = query(
+        "SELECT id, tenant_id, stream_id, name, payload, at_us FROM events
+         WHERE stream_id = $1 AND (at_us, id) < ($2, $3) AND name IN ($4, $5, $6)
+         ORDER BY at_us DESC, id DESC LIMIT $7",
+    );
+    let select = select.bind(stream.as_str()).bind(at_us).bind(id);
+    let select = PUBLISH_EVENTS.into_iter().fold(select, |select, name| select.bind(name));
+    select.bind(i64::from(page.limit)).fetch_all(pool.reader()).await?.iter().map(read).collect()
 }
 
 fn read(row: &Row) -> Tried<Happened> {

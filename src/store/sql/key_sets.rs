@@ -1,4 +1,4 @@
-use super::super::{BEGIN, Own, Pool, Row, query};
+use super::super::{Own, Pool, Row, query};
 use super::rows::{Reader, json};
 use super::{Conflict, Entry, Error, KeyId, Result, TenantId, Tried, audit, run};
 use crate::store::{Fetched, KEY_SETS_MAX, KeySet, KeySets};
@@ -48,7 +48,7 @@ fn texts(keys: &[String]) -> String {
 }
 
 async fn create(pool: &Pool, new: KeySet, entry: Entry) -> Tried<KeySet> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     // Locks the tenant, so that two at once don't both find room.
     let lock = query("UPDATE tenants SET revision = revision WHERE id = $1").bind(new.tenant.as_str());
     if lock.execute(&mut *tx).await?.rows_affected() == 0 {
@@ -77,7 +77,7 @@ async fn create(pool: &Pool, new: KeySet, entry: Entry) -> Tried<KeySet> {
 pub(super) async fn list(pool: &Pool, tenant: &TenantId) -> Tried<Vec<KeySet>> {
     let select =
         query(concat!("SELECT ", columns!(), " FROM key_sets WHERE tenant_id = $1 ORDER BY created_us DESC, id DESC"));
-    select.bind(tenant.as_str()).fetch_all(pool).await?.iter().map(read).collect()
+    select.bind(tenant.as_str()).fetch_all(pool.reader()).await?.iter().map(read).collect()
 }
 
 async fn take(pool: &Pool, now_us: i64, until_us: i64, limit: u32) -> Tried<Vec<KeySet>> {
@@ -88,7 +88,7 @@ async fn take(pool: &Pool, now_us: i64, until_us: i64, limit: u32) -> Tried<Vec<
          ) RETURNING ",
         columns!()
     ));
-    let rows = update.bind(now_us).bind(until_us).bind(i64::from(limit)).fetch_all(pool).await?;
+    let rows = update.bind(now_us).bind(until_us).bind(i64::from(limit)).fetch_all(pool.writer()).await?;
     rows.iter().map(read).collect()
 }
 
@@ -104,6 +104,6 @@ async fn settle(pool: &Pool, id: &KeyId, fetched: &Fetched) -> Tried<()> {
             .bind(fetched.next_us)
             .bind(error.as_str()),
     };
-    settle.execute(pool).await?;
+    settle.execute(pool.writer()).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-use super::super::{BEGIN, Pool, Row, Tx, query};
+use super::super::{Pool, Row, Tx, query};
 use super::rows::{Reader, before};
 use super::{
     ApiKey, Conflict, Entry, Error, Hash, KeyId, Material, NewSigningKey, NewStreamKey, Page, Role, STREAM_KEYS_MAX,
@@ -25,7 +25,7 @@ pub(super) async fn create_of_stream(
     new: NewStreamKey,
     entry: Entry,
 ) -> Tried<StreamKey> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     // Locks the stream, so that two at once don't both find room.
     let lock = query("UPDATE streams SET updated_us = $2 WHERE id = $1");
     let locked = lock.bind(stream.as_str()).bind(entry.at_us).execute(&mut *tx).await?;
@@ -48,7 +48,7 @@ pub(super) async fn of_stream(pool: &Pool, stream: &StreamId) -> Tried<Vec<Strea
         "SELECT id, stream_id, prefix, created_us, last_used_us FROM stream_keys WHERE stream_id = $1
          ORDER BY created_us DESC, id DESC",
     );
-    let rows = select.bind(stream.as_str()).fetch_all(pool).await?;
+    let rows = select.bind(stream.as_str()).fetch_all(pool.reader()).await?;
     let key = |row| {
         let mut row = Reader::new(row);
         Ok(StreamKey {
@@ -63,7 +63,7 @@ pub(super) async fn of_stream(pool: &Pool, stream: &StreamId) -> Tried<Vec<Strea
 }
 
 pub(super) async fn delete_of_stream(pool: &Pool, stream: &StreamId, id: &KeyId, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let delete = query("DELETE FROM stream_keys WHERE stream_id = $1 AND id = $2");
     let done = delete.bind(stream.as_str()).bind(id.as_str()).execute(&mut *tx).await?;
     if done.rows_affected() == 0 {
@@ -75,7 +75,7 @@ pub(super) async fn delete_of_stream(pool: &Pool, stream: &StreamId, id: &KeyId,
 
 pub(super) async fn touch_of_stream(pool: &Pool, id: &KeyId, used_us: i64) -> Tried<()> {
     let update = query("UPDATE stream_keys SET last_used_us = $2 WHERE id = $1 AND COALESCE(last_used_us, 0) < $2");
-    update.bind(id.as_str()).bind(used_us).execute(pool).await?;
+    update.bind(id.as_str()).bind(used_us).execute(pool.writer()).await?;
     Ok(())
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn insert_signing(tx: &mut Tx, new: &NewSigningKey) -> Tried<()
 }
 
 pub(super) async fn create_signing(pool: &Pool, new: NewSigningKey, entry: Entry) -> Tried<SigningKey> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     insert_signing(&mut tx, &new).await?;
     audit::log(&mut tx, entry).await?;
     tx.commit().await?;
@@ -113,7 +113,7 @@ pub(super) async fn signing(pool: &Pool, tenant: &TenantId) -> Tried<Vec<Signing
         "SELECT id, tenant_id, kid, algorithm, sealed, public_key, created_us FROM signing_keys WHERE tenant_id = $1
          ORDER BY created_us DESC, id DESC",
     );
-    let rows = select.bind(tenant.as_str()).fetch_all(pool).await?;
+    let rows = select.bind(tenant.as_str()).fetch_all(pool.reader()).await?;
     rows.iter().map(|row| signing_key(Reader::new(row))).collect()
 }
 
@@ -129,7 +129,7 @@ fn signing_key(mut row: Reader<'_>) -> Tried<SigningKey> {
 }
 
 pub(super) async fn delete_signing(pool: &Pool, tenant: &TenantId, id: &KeyId, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let delete = query("DELETE FROM signing_keys WHERE tenant_id = $1 AND id = $2");
     let done = delete.bind(tenant.as_str()).bind(id.as_str()).execute(&mut *tx).await?;
     if done.rows_affected() == 0 {
@@ -161,7 +161,7 @@ async fn insert_api(tx: &mut Tx, new: &ApiKey) -> Tried<()> {
 }
 
 pub(super) async fn create_api(pool: &Pool, new: ApiKey, entry: Entry) -> Tried<ApiKey> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     insert_api(&mut tx, &new).await?;
     audit::log(&mut tx, entry).await?;
     tx.commit().await?;
@@ -169,7 +169,7 @@ pub(super) async fn create_api(pool: &Pool, new: ApiKey, entry: Entry) -> Tried<
 }
 
 pub(super) async fn create_first_api(pool: &Pool, new: ApiKey, entry: Entry) -> Tried<bool> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let first = query("INSERT INTO once (name, at_us) VALUES ('first API key', $1) ON CONFLICT DO NOTHING");
     let first = first.bind(new.created_us).execute(&mut *tx).await?;
     if first.rows_affected() == 0 {
@@ -184,7 +184,7 @@ pub(super) async fn create_first_api(pool: &Pool, new: ApiKey, entry: Entry) -> 
 pub(super) async fn api_by_hash(pool: &Pool, hash: &Hash) -> Tried<Option<ApiKey>> {
     let select =
         query("SELECT id, tenant_id, role, name, prefix, hash, created_us, last_used_us FROM api_keys WHERE hash = $1");
-    let row = select.bind(&hash.as_bytes()[..]).fetch_optional(pool).await?;
+    let row = select.bind(&hash.as_bytes()[..]).fetch_optional(pool.reader()).await?;
     row.as_ref().map(api_key).transpose()
 }
 
@@ -199,7 +199,7 @@ pub(super) async fn api(pool: &Pool, tenant: Option<&TenantId>, page: &Page) -> 
     .bind(created_us)
     .bind(id)
     .bind(i64::from(page.limit))
-    .fetch_all(pool)
+    .fetch_all(pool.reader())
     .await?;
     rows.iter().map(api_key).collect()
 }
@@ -219,7 +219,7 @@ fn api_key(row: &Row) -> Tried<ApiKey> {
 }
 
 pub(super) async fn delete_api(pool: &Pool, tenant: Option<&TenantId>, id: &KeyId, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let delete = query("DELETE FROM api_keys WHERE COALESCE(tenant_id, '') = $1 AND id = $2");
     let done = delete.bind(tenant.map_or("", TenantId::as_str)).bind(id.as_str()).execute(&mut *tx).await?;
     if done.rows_affected() == 0 {
@@ -231,6 +231,6 @@ pub(super) async fn delete_api(pool: &Pool, tenant: Option<&TenantId>, id: &KeyI
 
 pub(super) async fn touch_api(pool: &Pool, id: &KeyId, used_us: i64) -> Tried<()> {
     let update = query("UPDATE api_keys SET last_used_us = $2 WHERE id = $1 AND COALESCE(last_used_us, 0) < $2");
-    update.bind(id.as_str()).bind(used_us).execute(pool).await?;
+    update.bind(id.as_str()).bind(used_us).execute(pool.writer()).await?;
     Ok(())
 }

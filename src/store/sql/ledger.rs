@@ -1,6 +1,6 @@
-use super::super::{BEGIN, Db, Own, Pool, Row, Tx, query};
+use super::super::{Db, Own, Pool, Row, Tx, query};
 use super::rows::{Reader, before, big, json};
-use super::{Conflict, Entry, Error, Page, Result, TenantId, Tried, audit, events, run};
+use super::{Conflict, Entry, Error, Page, Result, StreamId, TenantId, Tried, audit, events, run};
 use crate::id::{DeliveryId, EventId, WebhookId};
 use crate::store::{
     Answer, Delivery, DeliveryState, Happened, Ledger, REPLAY_RUNNING_US, REPLAY_US, Replay, Settled, Usage,
@@ -23,7 +23,7 @@ impl Ledger for Own {
     }
 
     async fn webhooks(&self, tenant: &TenantId) -> Result<Vec<Webhook>> {
-        run(webhooks_of(&self.pool, tenant)).await
+        run(webhooks_of(self.pool.reader(), tenant)).await
     }
 
     async fn webhook(&self, id: &WebhookId) -> Result<Option<Webhook>> {
@@ -44,6 +44,10 @@ impl Ledger for Own {
 
     async fn events_after(&self, tenant: Option<&TenantId>, after: &EventId, limit: u32) -> Result<Vec<Happened>> {
         run(events::after(&self.pool, tenant, after, limit)).await
+    }
+
+    async fn publish_events(&self, stream: &StreamId, page: &Page) -> Result<Vec<Happened>> {
+        run(events::of_publishes(&self.pool, stream, page)).await
     }
 
     async fn enqueue(&self, new: &[Delivery]) -> Result<()> {
@@ -87,12 +91,12 @@ async fn begin_replay(pool: &Pool, id: &str, request: &str, now_us: i64) -> Trie
          WHERE replays.at_us <= $4 OR (replays.status IS NULL AND replays.at_us <= $5)",
     );
     let take = take.bind(id).bind(request).bind(now_us).bind(now_us - REPLAY_US).bind(now_us - REPLAY_RUNNING_US);
-    if take.execute(pool).await?.rows_affected() > 0 {
+    if take.execute(pool.writer()).await?.rows_affected() > 0 {
         return Ok(Replay::New);
     }
     let select = query("SELECT request, status, body FROM replays WHERE id = $1").bind(id);
     // Given back just now.
-    let Some(row) = select.fetch_optional(pool).await? else { return Ok(Replay::Running) };
+    let Some(row) = select.fetch_optional(pool.reader()).await? else { return Ok(Replay::Running) };
     let mut row = Reader::new(&row);
     let (known, status, body) = (row.text()?, row.maybe_number()?, row.maybe_text()?);
     Ok(match (known == request, status, body) {
@@ -114,7 +118,7 @@ async fn finish_replay(pool: &Pool, id: &str, answer: Option<&Answer>) -> Tried<
             .bind(body.as_str()),
         None => query("DELETE FROM replays WHERE id = $1").bind(id),
     };
-    finish.execute(pool).await?;
+    finish.execute(pool.writer()).await?;
     Ok(())
 }
 
@@ -145,7 +149,7 @@ fn names(events: &[String]) -> String {
 }
 
 async fn create_webhook(pool: &Pool, new: Webhook, entry: Entry) -> Tried<Webhook> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     // Locks the tenant, so that two at once don't both find room.
     let lock = query("UPDATE tenants SET revision = revision WHERE id = $1").bind(new.tenant.as_str());
     if lock.execute(&mut *tx).await?.rows_affected() == 0 {
@@ -187,11 +191,11 @@ pub(super) async fn webhooks_of(
 
 async fn webhook(pool: &Pool, id: &WebhookId) -> Tried<Option<Webhook>> {
     let select = query(concat!("SELECT ", webhook_columns!(), " FROM webhooks WHERE id = $1"));
-    select.bind(id.as_str()).fetch_optional(pool).await?.as_ref().map(read_webhook).transpose()
+    select.bind(id.as_str()).fetch_optional(pool.reader()).await?.as_ref().map(read_webhook).transpose()
 }
 
 async fn update_webhook(pool: &Pool, webhook: &Webhook, entry: Entry) -> Tried<Webhook> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let update = query(concat!(
         "UPDATE webhooks SET url = $3, events = $4, disabled_us = $5, failing_us = $6, updated_us = $7,
          revision = revision + 1 WHERE id = $1 AND revision = $2 RETURNING ",
@@ -217,7 +221,7 @@ async fn update_webhook(pool: &Pool, webhook: &Webhook, entry: Entry) -> Tried<W
 }
 
 async fn delete_webhook(pool: &Pool, id: &WebhookId, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let done = query("DELETE FROM webhooks WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
     if done.rows_affected() == 0 {
         return Err(Error::NotFound("webhook").into());
@@ -251,7 +255,7 @@ fn read_delivery(row: &Row) -> Tried<Delivery> {
 }
 
 async fn enqueue(pool: &Pool, new: &[Delivery]) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     for delivery in new {
         let known = query("SELECT 1 FROM webhooks WHERE id = $1").bind(delivery.webhook.as_str());
         if known.fetch_optional(&mut *tx).await?.is_none() {
@@ -294,12 +298,12 @@ async fn take(pool: &Pool, now_us: i64, until_us: i64, limit: u32) -> Tried<Vec<
          ) RETURNING ",
         delivery_columns!()
     ));
-    let rows = update.bind(now_us).bind(until_us).bind(i64::from(limit)).fetch_all(pool).await?;
+    let rows = update.bind(now_us).bind(until_us).bind(i64::from(limit)).fetch_all(pool.writer()).await?;
     rows.iter().map(read_delivery).collect()
 }
 
 async fn settle(pool: &Pool, id: &DeliveryId, settled: &Settled) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let update = query(
         "UPDATE deliveries SET state = $2, attempts = $3, next_us = $4, status = $5, error = $6, updated_us = $7
          WHERE id = $1",
@@ -343,11 +347,11 @@ async fn deliveries(pool: &Pool, webhook: &WebhookId, page: &Page) -> Tried<Vec<
          ORDER BY created_us DESC, id DESC LIMIT $4"
     ));
     let select = select.bind(webhook.as_str()).bind(created_us).bind(id).bind(i64::from(page.limit));
-    select.fetch_all(pool).await?.iter().map(read_delivery).collect()
+    select.fetch_all(pool.reader()).await?.iter().map(read_delivery).collect()
 }
 
 async fn redeliver(pool: &Pool, webhook: &WebhookId, id: &DeliveryId, entry: Entry) -> Tried<Delivery> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let update = query(concat!(
         "UPDATE deliveries SET state = 'pending', attempts = 0, next_us = $3, updated_us = $3
          WHERE id = $1 AND webhook_id = $2 RETURNING ",
@@ -362,7 +366,7 @@ async fn redeliver(pool: &Pool, webhook: &WebhookId, id: &DeliveryId, entry: Ent
 
 async fn add_usage(pool: &Pool, used: &[Usage]) -> Tried<()> {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     for used in used {
         query(
             "INSERT INTO usage (id, tenant_id, hour_us, ingest_bytes, egress_bytes, viewer_seconds)
@@ -389,7 +393,8 @@ async fn usage(pool: &Pool, tenant: &TenantId, from_us: i64, to_us: i64, limit: 
         "SELECT tenant_id, hour_us, ingest_bytes, egress_bytes, viewer_seconds FROM usage
          WHERE tenant_id = $1 AND hour_us >= $2 AND hour_us < $3 ORDER BY hour_us LIMIT $4",
     );
-    let rows = select.bind(tenant.as_str()).bind(from_us).bind(to_us).bind(i64::from(limit)).fetch_all(pool).await?;
+    let rows =
+        select.bind(tenant.as_str()).bind(from_us).bind(to_us).bind(i64::from(limit)).fetch_all(pool.reader()).await?;
     let read = |row| {
         let mut row = Reader::new(row);
         Ok(Usage {
@@ -404,9 +409,9 @@ async fn usage(pool: &Pool, tenant: &TenantId, from_us: i64, to_us: i64, limit: 
 }
 
 async fn forget_before(pool: &Pool, replays_us: i64, events_us: i64) -> Tried<()> {
-    query("DELETE FROM replays WHERE at_us < $1").bind(replays_us).execute(pool).await?;
+    query("DELETE FROM replays WHERE at_us < $1").bind(replays_us).execute(pool.writer()).await?;
     let old = query("DELETE FROM deliveries WHERE state <> 'pending' AND updated_us < $1");
-    old.bind(events_us).execute(pool).await?;
-    query("DELETE FROM events WHERE at_us < $1").bind(events_us).execute(pool).await?;
+    old.bind(events_us).execute(pool.writer()).await?;
+    query("DELETE FROM events WHERE at_us < $1").bind(events_us).execute(pool.writer()).await?;
     Ok(())
 }

@@ -62,7 +62,7 @@ fn told<T>(tried: Tried<T>) -> Result<T> {
 impl Store for Own {
     async fn ping(&self) -> Result<()> {
         run(async {
-            query("SELECT 1").execute(&self.pool).await?;
+            query("SELECT 1").execute(self.pool.reader()).await?;
             Ok(())
         })
         .await

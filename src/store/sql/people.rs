@@ -1,4 +1,4 @@
-use super::super::{BEGIN, Own, Pool, Row, Tx, query};
+use super::super::{Own, Pool, Row, Tx, query};
 use super::rows::{Reader, before};
 use super::{Conflict, Entry, Error, Hash, Page, Result, TenantId, Tried, audit, run};
 use crate::id::UserId;
@@ -159,7 +159,7 @@ async fn written(tx: &mut Tx, id: &UserId) -> Tried<User> {
 }
 
 async fn create(pool: &Pool, new: User, entry: Entry) -> Tried<User> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     insert(&mut tx, &new).await?;
     let user = written(&mut tx, &new.id).await?;
     audit::log(&mut tx, entry).await?;
@@ -169,12 +169,12 @@ async fn create(pool: &Pool, new: User, entry: Entry) -> Tried<User> {
 
 async fn get(pool: &Pool, id: &UserId) -> Tried<Option<User>> {
     let select = query(concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = $1"));
-    select.bind(id.as_str()).fetch_optional(pool).await?.as_ref().map(read).transpose()
+    select.bind(id.as_str()).fetch_optional(pool.reader()).await?.as_ref().map(read).transpose()
 }
 
 async fn by_login(pool: &Pool, login: &str) -> Tried<Option<User>> {
     let select = query(concat!("SELECT ", user_columns!(), " FROM users u WHERE u.login = $1"));
-    select.bind(login).fetch_optional(pool).await?.as_ref().map(read).transpose()
+    select.bind(login).fetch_optional(pool.reader()).await?.as_ref().map(read).transpose()
 }
 
 async fn list(pool: &Pool, tenant: Option<&TenantId>, page: &Page) -> Tried<Vec<User>> {
@@ -189,13 +189,13 @@ async fn list(pool: &Pool, tenant: Option<&TenantId>, page: &Page) -> Tried<Vec<
     .bind(created_us)
     .bind(id)
     .bind(i64::from(page.limit))
-    .fetch_all(pool)
+    .fetch_all(pool.reader())
     .await?;
     rows.iter().map(read).collect()
 }
 
 async fn change(pool: &Pool, user: &User, entry: Entry) -> Tried<User> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     update(&mut tx, user, entry.at_us).await?;
     let updated = written(&mut tx, &user.id).await?;
     audit::log(&mut tx, entry).await?;
@@ -204,7 +204,7 @@ async fn change(pool: &Pool, user: &User, entry: Entry) -> Tried<User> {
 }
 
 async fn delete(pool: &Pool, id: &UserId, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let done = query("DELETE FROM users WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
     if done.rows_affected() == 0 {
         return Err(Error::NotFound("user").into());
@@ -214,7 +214,7 @@ async fn delete(pool: &Pool, id: &UserId, entry: Entry) -> Tried<()> {
 }
 
 async fn create_sign_in(pool: &Pool, new: SignIn, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     query("DELETE FROM sign_ins WHERE expires_us <= $1").bind(new.created_us).execute(&mut *tx).await?;
     query("DELETE FROM links WHERE expires_us <= $1").bind(new.created_us).execute(&mut *tx).await?;
     let note = query("UPDATE users SET signed_in_us = $2 WHERE id = $1").bind(new.user.as_str()).bind(new.created_us);
@@ -239,7 +239,7 @@ async fn sign_in(pool: &Pool, hash: &Hash, now_us: i64) -> Tried<Option<(SignIn,
         user_columns!(),
         " FROM sign_ins s JOIN users u ON u.id = s.user_id WHERE s.hash = $1 AND s.expires_us > $2"
     ));
-    let row = select.bind(&hash.as_bytes()[..]).bind(now_us).fetch_optional(pool).await?;
+    let row = select.bind(&hash.as_bytes()[..]).bind(now_us).fetch_optional(pool.reader()).await?;
     let read = |row: &Row| {
         let mut row = Reader::new(row);
         let (created_us, used_us, expires_us) = (row.number()?, row.number()?, row.number()?);
@@ -251,19 +251,19 @@ async fn sign_in(pool: &Pool, hash: &Hash, now_us: i64) -> Tried<Option<(SignIn,
 
 async fn touch_sign_in(pool: &Pool, hash: &Hash, used_us: i64, expires_us: i64) -> Tried<()> {
     let touch = query("UPDATE sign_ins SET used_us = $2, expires_us = $3 WHERE hash = $1");
-    touch.bind(&hash.as_bytes()[..]).bind(used_us).bind(expires_us).execute(pool).await?;
+    touch.bind(&hash.as_bytes()[..]).bind(used_us).bind(expires_us).execute(pool.writer()).await?;
     Ok(())
 }
 
 async fn delete_sign_in(pool: &Pool, hash: &Hash, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     query("DELETE FROM sign_ins WHERE hash = $1").bind(&hash.as_bytes()[..]).execute(&mut *tx).await?;
     audit::log(&mut tx, entry).await?;
     Ok(tx.commit().await?)
 }
 
 async fn delete_sign_ins(pool: &Pool, user: &UserId, keep: Option<&Hash>, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let keep = keep.map_or(&[][..], |hash| &hash.as_bytes()[..]);
     let delete = query("DELETE FROM sign_ins WHERE user_id = $1 AND hash <> $2");
     delete.bind(user.as_str()).bind(keep).execute(&mut *tx).await?;
@@ -284,7 +284,7 @@ async fn insert_link(tx: &mut Tx, new: &Link) -> Tried<()> {
 }
 
 async fn create_link(pool: &Pool, new: Link, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     if let Some(user) = &new.user {
         let known = query("SELECT 1 FROM users WHERE id = $1").bind(user.as_str()).fetch_optional(&mut *tx).await?;
         known.ok_or(Error::NotFound("user"))?;
@@ -296,7 +296,7 @@ async fn create_link(pool: &Pool, new: Link, entry: Entry) -> Tried<()> {
 }
 
 async fn create_first_link(pool: &Pool, new: Link, entry: Entry) -> Tried<bool> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let first = query("INSERT INTO once (name, at_us) VALUES ('first link', $1) ON CONFLICT DO NOTHING");
     if first.bind(new.created_us).execute(&mut *tx).await?.rows_affected() == 0 {
         return Ok(false);
@@ -310,7 +310,7 @@ async fn create_first_link(pool: &Pool, new: Link, entry: Entry) -> Tried<bool> 
 async fn link(pool: &Pool, hash: &Hash, now_us: i64) -> Tried<Option<Link>> {
     let select =
         query("SELECT purpose, user_id, created_us, expires_us FROM links WHERE hash = $1 AND expires_us > $2");
-    let row = select.bind(&hash.as_bytes()[..]).bind(now_us).fetch_optional(pool).await?;
+    let row = select.bind(&hash.as_bytes()[..]).bind(now_us).fetch_optional(pool.reader()).await?;
     let read = |row: &Row| {
         let mut row = Reader::new(row);
         let (purpose, user) = (row.named(Purpose::parse)?, row.maybe_id(UserId::parse)?);
@@ -320,7 +320,7 @@ async fn link(pool: &Pool, hash: &Hash, now_us: i64) -> Tried<Option<Link>> {
 }
 
 async fn redeem(pool: &Pool, hash: &Hash, user: &User, entry: Entry) -> Tried<User> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let take = query("DELETE FROM links WHERE hash = $1 AND expires_us > $2");
     let taken = take.bind(&hash.as_bytes()[..]).bind(entry.at_us).execute(&mut *tx).await?;
     if taken.rows_affected() == 0 {

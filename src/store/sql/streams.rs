@@ -1,4 +1,4 @@
-use super::super::{BEGIN, Pool, TAKE_FENCE, query};
+use super::super::{Pool, TAKE_FENCE, query};
 use super::rows::{Reader, before, big, stream_columns, tenant_columns};
 use super::{
     Conflict, Entry, Error, Fence, Hash, KeyId, NewStream, Page, Play, PlaybackId, Policy, Publish, Settings, Stream,
@@ -9,7 +9,7 @@ use serde_json::to_string;
 pub(super) async fn create(pool: &Pool, new: NewStream, entry: Entry) -> Tried<Stream> {
     let NewStream { id, tenant, playback_id, name, settings, created_us, key } = new;
     let stream = Stream { id, tenant, playback_id, name, settings, revision: 1, created_us, updated_us: created_us };
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     query(
         "INSERT INTO streams (id, tenant_id, playback_id, name, policy, second_publisher, reconnect_window_s, \
          latency_target_ms, allowed_origins, labels, created_us, updated_us) \
@@ -36,7 +36,7 @@ pub(super) async fn create(pool: &Pool, new: NewStream, entry: Entry) -> Tried<S
 
 pub(super) async fn get(pool: &Pool, id: &StreamId) -> Tried<Option<Stream>> {
     let select = query(concat!("SELECT ", stream_columns!(), " FROM streams AS s WHERE s.id = $1"));
-    let row = select.bind(id.as_str()).fetch_optional(pool).await?;
+    let row = select.bind(id.as_str()).fetch_optional(pool.reader()).await?;
     row.map(|row| Reader::new(&row).stream()).transpose()
 }
 
@@ -46,23 +46,32 @@ pub(super) async fn list(pool: &Pool, filter: &StreamFilter, page: &Page) -> Tri
         "SELECT ",
         stream_columns!(),
         " FROM streams AS s WHERE ($1 IS NULL OR s.tenant_id = $1) AND ($2 IS NULL OR s.name = $2) \
-         AND ($3 IS NULL OR s.policy = $3) AND (s.created_us, s.id) < ($4, $5) \
-         ORDER BY s.created_us DESC, s.id DESC LIMIT $6"
+         AND ($3 IS NULL OR s.policy = $3) \
+         AND ($4 IS NULL OR LOWER(s.name) LIKE LOWER($4) ESCAPE '!' OR s.id = $5 OR s.playback_id = $5) \
+         AND (s.created_us, s.id) < ($6, $7) ORDER BY s.created_us DESC, s.id DESC LIMIT $8"
     ))
     .bind(filter.tenant.as_ref().map(TenantId::as_str))
     .bind(&filter.name)
     .bind(filter.policy.map(Policy::name))
+    .bind(filter.search.as_deref().map(part))
+    .bind(&filter.search)
     .bind(created_us)
     .bind(id)
     .bind(i64::from(page.limit))
-    .fetch_all(pool)
+    .fetch_all(pool.reader())
     .await?;
     rows.iter().map(|row| Reader::new(row).stream()).collect()
 }
 
+/// The pattern that finds a text within another.
+fn part(text: &str) -> String {
+    let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    format!("%{escaped}%")
+}
+
 pub(super) async fn update(pool: &Pool, stream: &Stream, entry: Entry) -> Tried<Stream> {
     let updated = Stream { revision: stream.revision + 1, updated_us: entry.at_us, ..stream.clone() };
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let done = query(
         "UPDATE streams SET name = $3, policy = $4, second_publisher = $5, reconnect_window_s = $6, \
          latency_target_ms = $7, allowed_origins = $8, labels = $9, revision = revision + 1, updated_us = $10 \
@@ -91,7 +100,7 @@ pub(super) async fn update(pool: &Pool, stream: &Stream, entry: Entry) -> Tried<
 }
 
 pub(super) async fn delete(pool: &Pool, id: &StreamId, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let done = query("DELETE FROM streams WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
     if done.rows_affected() == 0 {
         return Err(Error::NotFound("stream").into());
@@ -110,7 +119,7 @@ pub(super) async fn by_key_hash(pool: &Pool, hash: &Hash) -> Tried<Option<Publis
          WHERE k.hash = $1"
     ))
     .bind(&hash.as_bytes()[..])
-    .fetch_optional(pool)
+    .fetch_optional(pool.reader())
     .await?;
     let Some(row) = row else { return Ok(None) };
     let mut row = Reader::new(&row);
@@ -126,7 +135,7 @@ pub(super) async fn play(pool: &Pool, id: &PlaybackId) -> Tried<Option<Play>> {
         " FROM streams AS s JOIN tenants AS t ON t.id = s.tenant_id WHERE s.playback_id = $1"
     ))
     .bind(id.as_str())
-    .fetch_optional(pool)
+    .fetch_optional(pool.reader())
     .await?;
     let Some(row) = row else { return Ok(None) };
     let mut row = Reader::new(&row);
@@ -137,7 +146,7 @@ pub(super) async fn play(pool: &Pool, id: &PlaybackId) -> Tried<Option<Play>> {
 }
 
 pub(super) async fn take_fence(pool: &Pool, id: &StreamId) -> Tried<Fence> {
-    let row = query(TAKE_FENCE).bind(id.as_str()).fetch_optional(pool).await?;
+    let row = query(TAKE_FENCE).bind(id.as_str()).fetch_optional(pool.writer()).await?;
     let row = row.ok_or(Error::NotFound("stream"))?;
     let mut row = Reader::new(&row);
     let fence = big(row.number()?)?;
@@ -148,7 +157,7 @@ pub(super) async fn take_fence(pool: &Pool, id: &StreamId) -> Tried<Fence> {
 pub(super) async fn accept_fence(pool: &Pool, id: &StreamId, fence: u64) -> Tried<bool> {
     let number = i64::try_from(fence).map_err(|_| Error::Broken(format!("{fence} is no fence")))?;
     let update = query("UPDATE streams SET fence = $2 WHERE id = $1 AND fence < $2");
-    let done = update.bind(id.as_str()).bind(number).execute(pool).await?;
+    let done = update.bind(id.as_str()).bind(number).execute(pool.writer()).await?;
     if done.rows_affected() == 0 && get(pool, id).await?.is_none() {
         return Err(Error::NotFound("stream").into());
     }
@@ -156,7 +165,7 @@ pub(super) async fn accept_fence(pool: &Pool, id: &StreamId, fence: u64) -> Trie
 }
 
 pub(super) async fn accepted_fence(pool: &Pool, id: &StreamId) -> Tried<u64> {
-    let row = query("SELECT fence FROM streams WHERE id = $1").bind(id.as_str()).fetch_optional(pool).await?;
+    let row = query("SELECT fence FROM streams WHERE id = $1").bind(id.as_str()).fetch_optional(pool.reader()).await?;
     let row = row.ok_or(Error::NotFound("stream"))?;
     Ok(big(Reader::new(&row).number()?)?)
 }

@@ -1,4 +1,4 @@
-use super::super::{BEGIN, Pool, query};
+use super::super::{Pool, query};
 use super::rows::{Reader, before, tenant_columns};
 use super::{Conflict, Entry, Error, NewTenant, Page, Quotas, Tenant, TenantId, Tried, audit, keys};
 
@@ -6,7 +6,7 @@ pub(super) async fn create(pool: &Pool, new: NewTenant, entry: Entry) -> Tried<T
     let NewTenant { id, name, quotas, created_us, signing_key } = new;
     let tenant = Tenant { id, name, quotas, disabled_us: None, revision: 1, created_us, updated_us: created_us };
     let (streams, viewers, ingest_bps, egress_bps) = numbers(&quotas);
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     query(
         "INSERT INTO tenants (id, name, quota_streams, quota_viewers, quota_ingest_bps, quota_egress_bps, \
          created_us, updated_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
@@ -28,7 +28,7 @@ pub(super) async fn create(pool: &Pool, new: NewTenant, entry: Entry) -> Tried<T
 
 pub(super) async fn get(pool: &Pool, id: &TenantId) -> Tried<Option<Tenant>> {
     let select = query(concat!("SELECT ", tenant_columns!(), " FROM tenants AS t WHERE t.id = $1"));
-    let row = select.bind(id.as_str()).fetch_optional(pool).await?;
+    let row = select.bind(id.as_str()).fetch_optional(pool.reader()).await?;
     row.map(|row| Reader::new(&row).tenant()).transpose()
 }
 
@@ -39,14 +39,14 @@ pub(super) async fn list(pool: &Pool, page: &Page) -> Tried<Vec<Tenant>> {
         tenant_columns!(),
         " FROM tenants AS t WHERE (t.created_us, t.id) < ($1, $2) ORDER BY t.created_us DESC, t.id DESC LIMIT $3"
     ));
-    let rows = select.bind(created_us).bind(id).bind(i64::from(page.limit)).fetch_all(pool).await?;
+    let rows = select.bind(created_us).bind(id).bind(i64::from(page.limit)).fetch_all(pool.reader()).await?;
     rows.iter().map(|row| Reader::new(row).tenant()).collect()
 }
 
 pub(super) async fn update(pool: &Pool, tenant: &Tenant, entry: Entry) -> Tried<Tenant> {
     let updated = Tenant { revision: tenant.revision + 1, updated_us: entry.at_us, ..tenant.clone() };
     let (streams, viewers, ingest_bps, egress_bps) = numbers(&tenant.quotas);
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let done = query(
         "UPDATE tenants SET name = $3, quota_streams = $4, quota_viewers = $5, quota_ingest_bps = $6, \
          quota_egress_bps = $7, disabled_us = $8, revision = revision + 1, updated_us = $9 \
@@ -74,7 +74,7 @@ pub(super) async fn update(pool: &Pool, tenant: &Tenant, entry: Entry) -> Tried<
 }
 
 pub(super) async fn delete(pool: &Pool, id: &TenantId, entry: Entry) -> Tried<()> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut tx = pool.begin().await?;
     let done = query("DELETE FROM tenants WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
     if done.rows_affected() == 0 {
         return Err(Error::NotFound("tenant").into());
