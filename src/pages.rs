@@ -35,19 +35,10 @@ const OEMBED_WIDTH: u32 = 960;
 
 pub fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/").route(web::get().to(front)).route(web::head().to(front)))
         .service(web::resource("/watch/{playback_id}").route(web::get().to(watch)))
         .service(web::resource("/embed/{playback_id}").route(web::get().to(embed)))
         .service(web::resource("/oembed").route(web::get().to(oembed)))
         .service(web::resource("/player/{path:.+}").route(web::get().to(file)));
-}
-
-/// For people who open the address alone.
-async fn front() -> HttpResponse {
-    secured(HttpResponse::Ok()).content_type("text/plain; charset=utf-8").body(
-        "Weir is running.\n\n/admin/              administration\n/api/v1/openapi.json the API\n\
-         /watch/{playback_id} a stream\n",
-    )
 }
 
 async fn watch() -> HttpResponse {

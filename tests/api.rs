@@ -10,6 +10,11 @@ mod conventions;
 mod errors;
 #[path = "api/health.rs"]
 mod health;
+#[path = "support/postgres.rs"]
+#[allow(dead_code, reason = "others stop and ask it")]
+mod postgres;
+#[path = "api/racing.rs"]
+mod racing;
 #[path = "api/resources.rs"]
 mod resources;
 #[path = "api/sign_in.rs"]

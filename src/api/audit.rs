@@ -1,5 +1,5 @@
 use super::caller::Caller;
-use super::input::{Query, limit_of};
+use super::input::{Query, limit_of, number_cursor};
 use super::show::{List, time};
 use super::{Error, State};
 use crate::id::TenantId;
@@ -61,8 +61,7 @@ pub(super) async fn list(
     let ListAudit { tenant, limit, cursor } = query.0;
     let limit = limit_of(limit.as_deref())?;
     let tenant = caller.scope(tenant.as_deref())?;
-    let refused = || Error::invalid("cursor", "it is none of ours", "`next_cursor` of the page before");
-    let before = cursor.map(|cursor| cursor.parse::<i64>().map_err(|_| refused())).transpose()?;
+    let before = number_cursor(cursor.as_deref())?;
     let mut rows = state.store.audit(tenant.as_ref(), limit + 1, before).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);

@@ -51,6 +51,8 @@ pub enum Error {
     Conflict(&'static str, String),
     #[error("it was changed meanwhile: read it again, and send its ETag as If-Match")]
     Stale,
+    #[error("others changed it again and again meanwhile, try again")]
+    Overtaken,
     #[error("the database does not answer, try again")]
     Unavailable,
     #[error("an error of ours; the log tells more")]
@@ -82,6 +84,7 @@ impl Error {
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::Conflict(code, _) => (StatusCode::CONFLICT, *code),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "stale"),
+            Self::Overtaken => (StatusCode::SERVICE_UNAVAILABLE, "overtaken"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
@@ -95,7 +98,9 @@ impl Error {
             Self::TooManyTries { wait } | Self::TooManyLogins { wait } | Self::TooManyRequests { wait } => {
                 problem.with_retry_after(wait.as_secs().max(1).try_into().unwrap_or(60))
             }
-            Self::Unavailable | Self::Busy | Self::IdempotencyRunning => problem.with_retry_after(RETRY_AFTER_S),
+            Self::Overtaken | Self::Unavailable | Self::Busy | Self::IdempotencyRunning => {
+                problem.with_retry_after(RETRY_AFTER_S)
+            }
             _ => problem,
         }
     }

@@ -3,15 +3,15 @@
 use super::{Error, State};
 use crate::store::{Page, Position};
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_TYPE, IF_MATCH};
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 
 /// Characters in a name that people read.
@@ -62,7 +62,7 @@ pub(super) async fn read(payload: &mut Payload, bytes_max: usize) -> Result<web:
 
 fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Error> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize::<_, Object<T>>(&mut json).map_err(|error| {
         let (field, error) = (error.path().to_string(), error.into_inner());
         if !error.is_data() {
             return Error::Malformed(error.to_string());
@@ -72,6 +72,39 @@ fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Error> {
     json.end().map_err(|error| Error::Malformed(error.to_string()))?;
     value.check()?;
     Ok(value)
+}
+
+/// An object by its names: serde would take an array as well, of the fields in the order in which we happen to write them.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(de::value::MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        from.deserialize_map(Members(PhantomData))
+    }
+}
+
+/// For an object within another.
+pub(super) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    Object::deserialize(from).map(|object| object.0)
+}
+
+/// For one that may be null.
+pub(super) fn maybe_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    Option::<Object<T>>::deserialize(from).map(|object| object.map(|object| object.0))
 }
 
 /// From serde's words, such as "unknown variant `x`, expected `a` or `b` at line 1 column 9".
@@ -148,32 +181,91 @@ pub(super) fn limit_of(limit: Option<&str>) -> Result<u32, Error> {
 }
 
 pub(super) fn cursor(position: &Position) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}.{}", position.created_us, position.id))
+    format!("{}.{}", position.created_us, position.id)
 }
 
+/// As the OpenAPI document says ([`super::bounds`]): a time, and an id of any kind.
 fn position(cursor: &str) -> Result<Position, Error> {
-    let decoded = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let parsed = decoded.and_then(|text| {
-        let (created_us, id) = text.split_once('.')?;
-        Some(Position { created_us: created_us.parse().ok()?, id: id.to_owned() })
-    });
-    parsed.ok_or_else(|| Error::invalid("cursor", "it is none of ours", "`next_cursor` of the page before"))
+    let parsed = || {
+        let (created_us, id) = cursor.split_once('.')?;
+        let (kind, rest) = id.split_once('_')?;
+        let is_id = kind.len() == 3
+            && kind.bytes().all(|b| b.is_ascii_lowercase())
+            && (1..=60).contains(&rest.len())
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric());
+        is_id.then_some(Position { created_us: digits(created_us, 17)?, id: id.to_owned() })
+    };
+    parsed().ok_or_else(no_cursor)
 }
 
-/// The revision that a change is meant for; None: whichever there is.
-pub(super) fn if_match(request: &HttpRequest) -> Result<Option<i64>, Error> {
-    let Some(value) = request.headers().get(IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    if text == "*" {
-        return Ok(None);
-    }
-    let revision = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|text| text.parse().ok());
-    revision.map(Some).ok_or(Error::Stale)
+/// The cursor of a list that is ordered by a number.
+pub(super) fn number_cursor(cursor: Option<&str>) -> Result<Option<i64>, Error> {
+    cursor.map(|text| digits(text, 18).ok_or_else(no_cursor)).transpose()
+}
+
+fn digits(text: &str, digits_max: usize) -> Option<i64> {
+    let is_plain = text.len() <= digits_max && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| is_plain)
+}
+
+fn no_cursor() -> Error {
+    Error::invalid("cursor", "it is none of ours", "`next_cursor` of the page before")
 }
 
 /// For a field that may be null, left out, or said.
 pub(super) fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(from).map(Some)
+}
+
+/// A number as JSON means it: `30.0` is one that is whole (JSON Schema, 6.1.1), and some programs write it so.
+struct Whole(u32);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Numbers;
+
+        impl de::Visitor<'_> for Numbers {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number from 0 to 4294967295")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Whole, E> {
+                let whole = u32::try_from(number).map(Whole);
+                whole.map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Whole, E> {
+                Err(E::invalid_value(de::Unexpected::Signed(number), &self))
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Whole, E> {
+                let is_whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+                if is_whole {
+                    Ok(Whole(number as u32))
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Float(number), &self))
+                }
+            }
+        }
+
+        from.deserialize_u32(Numbers)
+    }
+}
+
+pub(super) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    Whole::deserialize(from).map(|whole| whole.0)
+}
+
+/// For one that may be null.
+pub(super) fn maybe_whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    Option::<Whole>::deserialize(from).map(|whole| whole.map(|whole| whole.0))
+}
+
+/// For one that may be null, left out, or said.
+pub(super) fn said_whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<u32>>, D::Error> {
+    maybe_whole(from).map(Some)
 }
 
 pub(super) fn check_name(field: &str, name: &str) -> Result<(), Error> {
@@ -186,9 +278,10 @@ pub(super) fn check(right: bool, field: &str, allowed: &str) -> Result<(), Error
 }
 
 pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Error> {
-    let right = |(key, value): (&String, &String)| (1..=64).contains(&key.len()) && value.len() <= 256;
+    let right =
+        |(key, value): (&String, &String)| (1..=64).contains(&key.chars().count()) && value.chars().count() <= 256;
     let right = labels.len() <= 50 && labels.iter().all(right);
-    check(right, "labels", "at most 50; keys of 1 to 64 bytes, values of up to 256 bytes")
+    check(right, "labels", "at most 50; keys of 1 to 64 characters, values of up to 256")
 }
 
 /// As a browser sends it in `Origin`.
@@ -216,6 +309,24 @@ mod tests {
     impl Check for Example {
         fn check(&self) -> Result<(), Error> {
             check_name("name", &self.name)
+        }
+    }
+
+    #[test]
+    fn a_number_is_whole_however_it_is_written() {
+        #[derive(Deserialize)]
+        struct Numbers {
+            #[serde(deserialize_with = "whole")]
+            a: u32,
+            #[serde(default, deserialize_with = "said_whole")]
+            b: Option<Option<u32>>,
+        }
+        let parsed = |text: &str| serde_json::from_str::<Numbers>(text).map(|numbers| (numbers.a, numbers.b)).ok();
+        assert_eq!(parsed(r#"{"a": 30}"#), Some((30, None)));
+        assert_eq!(parsed(r#"{"a": 30.0, "b": null}"#), Some((30, Some(None))));
+        assert_eq!(parsed(r#"{"a": 4294967295.0, "b": 3e2}"#), Some((u32::MAX, Some(Some(300)))));
+        for text in ["30.5", "-1", "-0.5", "4294967296", "4294967296.0", "1e99", "\"30\"", "true", "null"] {
+            assert_eq!(parsed(&format!("{{\"a\": {text}}}")), None, "{text}");
         }
     }
 
@@ -252,8 +363,15 @@ mod tests {
     fn a_cursor_reads_back_and_nothing_else_is_one() {
         let last = Position { created_us: 1_800_000_000_000_000, id: "str_abc".to_owned() };
         assert_eq!(position(&cursor(&last)).unwrap(), last);
-        for text in ["", "x", "!!!", &URL_SAFE_NO_PAD.encode("no dot"), &URL_SAFE_NO_PAD.encode("x.str_a")] {
+        let long = format!("1.str_{}", "a".repeat(61));
+        for text in
+            ["", "x", ".", "1", "1.", "1.str_", "x.str_a", "+1.str_a", "-1.str_a", "1.a", "1.play_a", "1.str_é", &long]
+        {
             assert!(position(text).is_err(), "{text}");
+        }
+        assert_eq!(number_cursor(Some("17")), Ok(Some(17)));
+        for text in ["", "+1", "-1", "1234567890123456789", "x"] {
+            assert!(number_cursor(Some(text)).is_err(), "{text}");
         }
     }
 

@@ -3,6 +3,7 @@
 use super::browser::{self, Browser};
 use super::caller::{Caller, NOBODY};
 use super::input::{Body, Check, check, check_name};
+use super::revision::Meant;
 use super::{Error, State};
 use crate::auth::key::{BrowserKey, LinkKey};
 use crate::auth::password;
@@ -278,18 +279,21 @@ pub(super) async fn patch_me(
 ) -> Result<web::Json<MeView>, Error> {
     let Browser { user, hash } = own(&caller)?;
     let PatchMe { name, password, old_password } = body.0;
-    let mut changed = user.clone();
-    changed.name = name.unwrap_or(changed.name);
     let has_new_password = password.is_some();
-    if let Some(password) = password {
-        if user.password.is_some() {
-            check_old(&state, &caller, user, old_password.unwrap_or_default()).await?;
+    let change = async || {
+        let mut user = state.store.user(&user.id).await?.ok_or(Error::Unauthorized)?;
+        if let Some(password) = &password {
+            if user.password.is_some() {
+                check_old(&state, &caller, &user, old_password.clone().unwrap_or_default()).await?;
+            }
+            user.password = Some(hashed(&state, password.clone(), &user.login).await?);
         }
-        changed.password = Some(hashed(&state, password, &user.login).await?);
-    }
-    let mut entry = caller.entry(&state, caller.tenant.as_ref(), "user.update", user.id.as_str());
-    entry.after = Some(serde_json::json!({ "name": changed.name, "new_password": has_new_password }));
-    let user = state.store.update_user(&changed, entry).await?;
+        user.name = name.clone().unwrap_or(user.name);
+        let mut entry = caller.entry(&state, caller.tenant.as_ref(), "user.update", user.id.as_str());
+        entry.after = Some(serde_json::json!({ "name": user.name, "new_password": has_new_password }));
+        Ok(state.store.update_user(&user, entry).await?)
+    };
+    let user = Meant::Any.apply(change).await?;
     if has_new_password {
         let entry = caller.entry(&state, caller.tenant.as_ref(), "user.logout_all", user.id.as_str());
         state.store.delete_sign_ins(&user.id, Some(hash), entry).await?;

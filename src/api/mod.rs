@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod audit;
+mod bounds;
 mod browser;
 mod caller;
 mod error;
@@ -14,8 +15,10 @@ mod login;
 mod nodes;
 mod openapi;
 mod provision;
+mod publishes;
 mod replay;
 mod request_id;
+mod revision;
 mod routes;
 mod sessions;
 mod show;

@@ -1,9 +1,8 @@
 //! The OpenAPI document: schemas from the types, paths from the route table.
 
-use super::webhooks;
-use super::{BASE, ROUTES, Route};
+use super::{BASE, ROUTES, Route, bounds, webhooks};
 use super::{api_keys, audit, live, login, nodes, sessions, show, signing_keys, stream_keys, streams, tenants, tokens};
-use super::{usage, users};
+use super::{publishes, usage, users};
 use crate::net::problem::Problem;
 use actix_web::HttpResponse;
 use actix_web::http::Method;
@@ -35,6 +34,7 @@ use utoipa::OpenApi;
     api_keys::ApiKeyView,
     api_keys::ApiKeyCreated,
     api_keys::CreateApiKey,
+    publishes::PublishView,
     audit::AuditView,
     live::LiveView,
     live::Video,
@@ -106,7 +106,7 @@ fn described(method: &Method, path: &str) -> Option<Doc> {
         ("GET", "/tenants/{tenant}") => doc("get_tenant", "Shows a tenant", &[], None, One(200, "Tenant")),
         ("PATCH", "/tenants/{tenant}") => doc("update_tenant", "Changes name, quotas or whether it is disabled", &[], Some("PatchTenant"), One(200, "Tenant")),
         ("DELETE", "/tenants/{tenant}") => doc("delete_tenant", "Deletes a tenant with all that is its own", &[], None, Nothing(204)),
-        ("GET", "/streams") => doc("list_streams", "Lists streams", &["tenant", "limit", "cursor", "name", "policy"], None, List("Stream")),
+        ("GET", "/streams") => doc("list_streams", "Lists streams", &["tenant", "limit", "cursor", "name", "policy", "search"], None, List("Stream")),
         ("POST", "/streams") => doc("create_stream", "Creates a stream; its key is shown this once", &[], Some("CreateStream"), One(201, "StreamCreated")),
         ("GET", "/streams/{stream}") => doc("get_stream", "Shows a stream and how it runs", &[], None, One(200, "Stream")),
         ("PATCH", "/streams/{stream}") => doc("update_stream", "Changes a stream, also while it runs", &[], Some("PatchStream"), One(200, "Stream")),
@@ -116,6 +116,7 @@ fn described(method: &Method, path: &str) -> Option<Doc> {
         ("DELETE", "/streams/{stream}/keys/{key}") => doc("delete_stream_key", "Revokes a key; who publishes with it is cut", &[], None, Nothing(204)),
         ("POST", "/streams/{stream}/tokens") => doc("create_token", "Signs a token for a viewer", &[], Some("CreateToken"), One(201, "TokenCreated")),
         ("POST", "/streams/{stream}/disconnect") => doc("disconnect_stream", "Ends the publisher", &[], None, Nothing(204)),
+        ("GET", "/streams/{stream}/publishes") => doc("list_publishes", "Lists when a stream was published, as far back as events are kept", &["limit", "cursor"], None, List("Publish")),
         ("GET", "/sessions") => doc("list_sessions", "Lists the viewers of a stream", &["stream", "limit", "cursor"], None, List("Session")),
         ("DELETE", "/sessions/{session}") => doc("kick_session", "Disconnects a viewer", &[], None, Nothing(204)),
         ("GET", "/signing-keys") => doc("list_signing_keys", "Lists the keys that tokens may be signed with", SCOPED, None, List("SigningKey")),
@@ -154,6 +155,7 @@ fn described(method: &Method, path: &str) -> Option<Doc> {
 /// The document, the same for each build of a version.
 pub fn document() -> Value {
     let mut document = serde_json::to_value(Schemas::openapi()).unwrap_or_default();
+    bounds::narrow(&mut document["components"]["schemas"]);
     document["info"] = json!({
         "title": "Weir",
         "version": env!("CARGO_PKG_VERSION"),
@@ -215,19 +217,20 @@ fn parameters(route: &Route, doc: &Doc) -> Vec<Value> {
         |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }),
     );
     let in_query = doc.query.iter().map(|name| {
-        let schema = match *name {
-            "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }),
-            "policy" => schema("Policy"),
-            "from" | "to" => json!({ "type": "string", "format": "date-time" }),
-            _ => json!({ "type": "string" }),
-        };
+        let schema = if *name == "policy" { schema("Policy") } else { bounds::query(doc.id, name) };
         let required = (doc.id, *name) == ("list_sessions", "stream");
         json!({ "name": name, "in": "query", "required": required, "schema": schema })
     });
-    let header = |name: &str, description: &str| json!({ "name": name, "in": "header", "required": false, "description": description, "schema": { "type": "string" } });
+    let header = |name: &str, description: &str, schema: Value| json!({ "name": name, "in": "header", "required": false, "description": description, "schema": schema });
     let in_header = match route.method {
-        Method::POST => Some(header("Idempotency-Key", "A request that is sent again with it is not done again.")),
-        Method::PATCH => Some(header("If-Match", "The ETag that the change is meant for.")),
+        Method::POST => Some(header(
+            "Idempotency-Key",
+            "A request that is sent again with it is not done again.",
+            bounds::idempotency_key(),
+        )),
+        Method::PATCH => {
+            Some(header("If-Match", "The ETag that the change is meant for.", json!({ "type": "string" })))
+        }
         _ => None,
     };
     in_path.chain(in_query).chain(in_header).collect()

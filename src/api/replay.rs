@@ -52,8 +52,9 @@ enum Begun {
 
 async fn begin(state: &State, actor: &str, request: &mut ServiceRequest) -> Result<Begun, Error> {
     let key = request.headers().get(HEADER).and_then(|key| key.to_str().ok()).unwrap_or_default();
-    if !(1..=KEY_BYTES_MAX).contains(&key.len()) {
-        return Err(Error::invalid(HEADER, "it is no such key", "1 to 255 characters of ASCII"));
+    let is_plain = key.bytes().all(|b| (b' '..=b'~').contains(&b));
+    if !is_plain || !(1..=KEY_BYTES_MAX).contains(&key.len()) {
+        return Err(Error::invalid(HEADER, "it is no such key", "1 to 255 printable characters of ASCII"));
     }
     let id = hex(&state.secrets.hash(&format!("replay {actor} {key}")));
     let body = read(&mut request.take_payload(), state.body_bytes_max).await?;

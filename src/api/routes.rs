@@ -3,8 +3,8 @@
 use super::caller::check;
 use super::request_id::numbered;
 use super::{
-    Error, api_keys, audit, events, login, nodes, openapi, sessions, signing_keys, stream_keys, streams, tenants,
-    tokens, usage, users, webhooks,
+    Error, api_keys, audit, events, login, nodes, openapi, publishes, sessions, signing_keys, stream_keys, streams,
+    tenants, tokens, usage, users, webhooks,
 };
 use crate::store::Role;
 use actix_web::http::Method;
@@ -59,6 +59,7 @@ pub const ROUTES: &[Route] = table! {
     DELETE "/streams/{stream}/keys/{key}"   Operator stream_keys::delete;
     POST   "/streams/{stream}/tokens"       Operator tokens::create;
     POST   "/streams/{stream}/disconnect"   Operator streams::disconnect;
+    GET    "/streams/{stream}/publishes"    Reader   publishes::list;
     GET    "/sessions"                      Reader   sessions::list;
     DELETE "/sessions/{session}"            Operator sessions::kick;
     GET    "/signing-keys"                  Reader   signing_keys::list;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// An RSA key of 8192 bits in PEM has 1.5 kB.
-const PUBLIC_KEY_BYTES_MAX: usize = 8 * 1024;
+pub(super) const PUBLIC_KEY_BYTES_MAX: usize = 8 * 1024;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SigningKey)]

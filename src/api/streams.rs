@@ -1,6 +1,9 @@
 use super::caller::Caller;
-use super::input::{Body, Check, Query, check, check_labels, check_name, check_origin, if_match, page, said};
+use super::input::{
+    Body, Check, Query, check, check_labels, check_name, check_origin, maybe_whole, page, said_whole, whole,
+};
 use super::live::{LiveView, QoeView};
+use super::revision::Meant;
 use super::show::{IngestLinks, Linker, List, PlayLinks, json, position, revised, time};
 use super::{Error, State};
 use crate::auth::key;
@@ -99,9 +102,9 @@ pub(super) struct CreateStream {
     policy: Policy,
     #[serde(default = "refuse")]
     second_publisher: SecondPublisher,
-    #[serde(default = "window_s")]
+    #[serde(default = "window_s", deserialize_with = "whole")]
     reconnect_window_s: u32,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "maybe_whole")]
     latency_target_ms: Option<u32>,
     #[serde(default)]
     allowed_origins: Vec<String>,
@@ -202,6 +205,7 @@ pub(super) struct ListStreams {
     cursor: Option<String>,
     name: Option<String>,
     policy: Option<String>,
+    search: Option<String>,
 }
 
 pub(super) async fn list(
@@ -209,11 +213,13 @@ pub(super) async fn list(
     caller: Caller,
     query: Query<ListStreams>,
 ) -> Result<web::Json<List<StreamView>>, Error> {
-    let ListStreams { tenant, limit, cursor, name, policy } = query.0;
+    let ListStreams { tenant, limit, cursor, name, policy, search } = query.0;
     let page = page(limit.as_deref(), cursor.as_deref())?;
     let refused = || Error::invalid("policy", "it is no policy", "`signed` or `public`");
     let policy = policy.map(|name| Policy::parse(&name).ok_or_else(refused)).transpose()?;
-    let filter = StreamFilter { tenant: caller.scope(tenant.as_deref())?, name, policy };
+    let search = search.filter(|text| !text.is_empty());
+    search.as_deref().map_or(Ok(()), |text| check_name("search", text))?;
+    let filter = StreamFilter { tenant: caller.scope(tenant.as_deref())?, name, policy, search };
     let rows = state.store.streams(&filter, &Page { limit: page.limit + 1, ..page.clone() }).await?;
     let links = Linker::new(&state, &caller.client);
     let at = |stream: &Stream| position(stream.created_us, &stream.id);
@@ -239,8 +245,9 @@ pub(super) struct PatchStream {
     name: Option<String>,
     policy: Option<Policy>,
     second_publisher: Option<SecondPublisher>,
+    #[serde(default, deserialize_with = "maybe_whole")]
     reconnect_window_s: Option<u32>,
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default, deserialize_with = "said_whole")]
     #[schema(value_type = Option<u32>)]
     latency_target_ms: Option<Option<u32>>,
     allowed_origins: Option<Vec<String>>,
@@ -254,20 +261,20 @@ impl Check for PatchStream {
 }
 
 impl PatchStream {
-    fn apply(self, stream: &mut Stream) {
-        fn set<T>(place: &mut T, said: Option<T>) {
+    fn apply(&self, stream: &mut Stream) {
+        fn set<T: Clone>(place: &mut T, said: &Option<T>) {
             if let Some(value) = said {
-                *place = value;
+                place.clone_from(value);
             }
         }
-        set(&mut stream.name, self.name);
+        set(&mut stream.name, &self.name);
         let settings = &mut stream.settings;
-        set(&mut settings.policy, self.policy);
-        set(&mut settings.second_publisher, self.second_publisher);
-        set(&mut settings.reconnect_window_s, self.reconnect_window_s);
-        set(&mut settings.latency_target_ms, self.latency_target_ms);
-        set(&mut settings.allowed_origins, self.allowed_origins);
-        set(&mut settings.labels, self.labels);
+        set(&mut settings.policy, &self.policy);
+        set(&mut settings.second_publisher, &self.second_publisher);
+        set(&mut settings.reconnect_window_s, &self.reconnect_window_s);
+        set(&mut settings.latency_target_ms, &self.latency_target_ms);
+        set(&mut settings.allowed_origins, &self.allowed_origins);
+        set(&mut settings.labels, &self.labels);
     }
 }
 
@@ -278,15 +285,19 @@ pub(super) async fn patch(
     id: web::Path<String>,
     body: Body<PatchStream>,
 ) -> Result<HttpResponse, Error> {
-    let before = find(&state, &caller, &id).await?;
-    let mut stream = before.clone();
-    body.0.apply(&mut stream);
-    check_settings(&stream.settings)?;
-    stream.revision = if_match(&request)?.unwrap_or(stream.revision);
-    let mut entry = caller.entry(&state, Some(&stream.tenant), "stream.update", stream.id.as_str());
-    entry.before = Some(json(SettingsView::from(&before))?);
-    entry.after = Some(json(SettingsView::from(&stream))?);
-    let stream = state.store.update_stream(&stream, entry).await?;
+    let meant = Meant::of(&request);
+    let change = async || {
+        let before = find(&state, &caller, &id).await?;
+        meant.check(before.revision)?;
+        let mut stream = before.clone();
+        body.0.apply(&mut stream);
+        check_settings(&stream.settings)?;
+        let mut entry = caller.entry(&state, Some(&stream.tenant), "stream.update", stream.id.as_str());
+        entry.before = Some(json(SettingsView::from(&before))?);
+        entry.after = Some(json(SettingsView::from(&stream))?);
+        Ok(state.store.update_stream(&stream, entry).await?)
+    };
+    let stream = meant.apply(change).await?;
     state.tell(Message::StreamChanged { stream: stream.id.clone() }).await;
     let links = Linker::new(&state, &caller.client);
     Ok(revised(StatusCode::OK, stream.revision, view(&state, &links, &stream, None)))

@@ -1,5 +1,6 @@
 use super::caller::Caller;
-use super::input::{Body, Check, Paging, Query, check_name, if_match, said};
+use super::input::{Body, Check, Paging, Query, check_name, maybe_object, maybe_whole, object, said, said_whole};
+use super::revision::Meant;
 use super::show::{List, json, position, revised, time};
 use super::{Error, State};
 use crate::auth::token::Algorithm;
@@ -27,7 +28,9 @@ pub(super) struct TenantView {
 #[serde(deny_unknown_fields, default)]
 #[schema(as = Quotas)]
 pub(super) struct QuotasView {
+    #[serde(deserialize_with = "maybe_whole")]
     streams: Option<u32>,
+    #[serde(deserialize_with = "maybe_whole")]
     viewers: Option<u32>,
     #[schema(value_type = Option<String>)]
     ingest_bps: Option<BigNumber>,
@@ -44,8 +47,9 @@ impl TryFrom<String> for BigNumber {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let number = text.parse().ok().filter(|number| i64::try_from(*number).is_ok());
-        number.map(Self).ok_or("not a 64-bit number in a string, expected a string such as \"8000000\"")
+        let is_plain = text.len() <= 18 && text.bytes().all(|digit| digit.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| is_plain);
+        number.map(Self).ok_or("not a number in a string, expected a string of up to 18 digits such as \"8000000\"")
     }
 }
 
@@ -89,7 +93,7 @@ impl From<&Tenant> for TenantView {
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateTenant {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     quotas: QuotasView,
 }
 
@@ -164,16 +168,17 @@ async fn find(state: &State, caller: &Caller, id: &str) -> Result<Tenant, Error>
 pub(super) struct PatchTenant {
     name: Option<String>,
     disabled: Option<bool>,
+    #[serde(default, deserialize_with = "maybe_object")]
     quotas: Option<PatchQuotas>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatchQuotas {
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default, deserialize_with = "said_whole")]
     #[schema(value_type = Option<u32>)]
     streams: Option<Option<u32>>,
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default, deserialize_with = "said_whole")]
     #[schema(value_type = Option<u32>)]
     viewers: Option<Option<u32>>,
     #[serde(default, deserialize_with = "said")]
@@ -191,22 +196,22 @@ impl Check for PatchTenant {
 }
 
 impl PatchTenant {
-    fn apply(self, tenant: &mut Tenant, now_us: i64) {
-        if let Some(name) = self.name {
-            tenant.name = name;
+    fn apply(&self, tenant: &mut Tenant, now_us: i64) {
+        if let Some(name) = &self.name {
+            tenant.name.clone_from(name);
         }
         match self.disabled {
             Some(true) => tenant.disabled_us = tenant.disabled_us.or(Some(now_us)),
             Some(false) => tenant.disabled_us = None,
             None => {}
         }
-        let Some(quotas) = self.quotas else { return };
+        let Some(quotas) = &self.quotas else { return };
         let stored = &mut tenant.quotas;
         stored.streams = quotas.streams.unwrap_or(stored.streams);
         stored.viewers = quotas.viewers.unwrap_or(stored.viewers);
-        let number = |said: Option<BigNumber>| said.map(|number| number.0);
-        stored.ingest_bps = quotas.ingest_bps.map_or(stored.ingest_bps, number);
-        stored.egress_bps = quotas.egress_bps.map_or(stored.egress_bps, number);
+        let number = |said: &Option<BigNumber>| said.as_ref().map(|number| number.0);
+        stored.ingest_bps = quotas.ingest_bps.as_ref().map_or(stored.ingest_bps, number);
+        stored.egress_bps = quotas.egress_bps.as_ref().map_or(stored.egress_bps, number);
     }
 }
 
@@ -217,14 +222,18 @@ pub(super) async fn patch(
     id: web::Path<String>,
     body: Body<PatchTenant>,
 ) -> Result<HttpResponse, Error> {
-    let before = find(&state, &caller, &id).await?;
-    let mut tenant = before.clone();
-    body.0.apply(&mut tenant, state.now_us());
-    tenant.revision = if_match(&request)?.unwrap_or(tenant.revision);
-    let mut entry = caller.entry(&state, Some(&tenant.id), "tenant.update", tenant.id.as_str());
-    entry.before = Some(json(TenantView::from(&before))?);
-    entry.after = Some(json(TenantView::from(&tenant))?);
-    let tenant = state.store.update_tenant(&tenant, entry).await?;
+    let meant = Meant::of(&request);
+    let change = async || {
+        let before = find(&state, &caller, &id).await?;
+        meant.check(before.revision)?;
+        let mut tenant = before.clone();
+        body.0.apply(&mut tenant, state.now_us());
+        let mut entry = caller.entry(&state, Some(&tenant.id), "tenant.update", tenant.id.as_str());
+        entry.before = Some(json(TenantView::from(&before))?);
+        entry.after = Some(json(TenantView::from(&tenant))?);
+        Ok(state.store.update_tenant(&tenant, entry).await?)
+    };
+    let tenant = meant.apply(change).await?;
     state.tell(Message::TenantChanged { tenant: tenant.id.clone() }).await;
     Ok(revised(StatusCode::OK, tenant.revision, TenantView::from(&tenant)))
 }

@@ -1,5 +1,5 @@
 use super::caller::Caller;
-use super::input::{Body, Check, check};
+use super::input::{Body, Check, check, maybe_whole, whole};
 use super::show::time;
 use super::streams::find;
 use super::{Error, State};
@@ -19,12 +19,13 @@ pub const TTL_S_MAX: u32 = 30 * 86_400;
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateToken {
     sub: Option<String>,
-    #[serde(default = "ttl_s")]
+    #[serde(default = "ttl_s", deserialize_with = "whole")]
     ttl_s: u32,
     /// The only address, origin, and number of sessions at once that it is good for.
     #[schema(value_type = Option<String>)]
     ip: Option<IpAddr>,
     origin: Option<String>,
+    #[serde(default, deserialize_with = "maybe_whole")]
     max_sessions: Option<u32>,
 }
 
@@ -35,8 +36,8 @@ fn ttl_s() -> u32 {
 impl Check for CreateToken {
     fn check(&self) -> Result<(), Error> {
         check((1..=TTL_S_MAX).contains(&self.ttl_s), "ttl_s", "1 to 2592000 seconds (30 days)")?;
-        let sub = self.sub.as_ref().is_none_or(|sub| (1..=256).contains(&sub.len()));
-        check(sub, "sub", "1 to 256 bytes")?;
+        let sub = self.sub.as_ref().is_none_or(|sub| (1..=256).contains(&sub.chars().count()));
+        check(sub, "sub", "1 to 256 characters")?;
         self.origin.as_ref().map_or(Ok(()), |origin| super::input::check_origin("origin", origin))?;
         check(self.max_sessions != Some(0), "max_sessions", "1 or more")
     }

@@ -29,15 +29,14 @@ const MISSING: &str = "This Weir was built without its admin UI. Run `make admin
 /// Mounts `/admin/`.
 pub fn ui(config: &mut web::ServiceConfig) {
     config
-        .route("/", web::get().to(to_admin))
-        .route("/admin", web::get().to(to_admin))
+        .service(web::resource(["/", "/admin"]).route(web::get().to(to_admin)).route(web::head().to(to_admin)))
         .service(web::resource("/admin/assets/{path:.+}").route(web::get().to(asset)))
         // The page itself knows its addresses.
         .service(web::resource("/admin/{path:.*}").route(web::get().to(page)));
 }
 
 async fn to_admin() -> HttpResponse {
-    secured(HttpResponse::SeeOther()).insert_header((LOCATION, "/admin/")).finish()
+    secured(HttpResponse::Found()).insert_header((LOCATION, "/admin/")).finish()
 }
 
 async fn page(request: HttpRequest) -> HttpResponse {

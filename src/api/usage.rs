@@ -1,5 +1,5 @@
 use super::caller::Caller;
-use super::input::Query;
+use super::input::{Query, number_cursor};
 use super::show::{List, time};
 use super::{Error, State};
 use crate::store::{HOUR_US, Usage};
@@ -55,8 +55,7 @@ pub(super) async fn list(
     let now_us = state.now_us();
     let to_us = to.map_or(Ok(now_us), |to| parsed("to", &to))?;
     let from_us = from.map_or(Ok(to_us - 24 * HOUR_US), |from| parsed("from", &from))?;
-    let refused = || Error::invalid("cursor", "it is none of ours", "`next_cursor` of the page before");
-    let after_us = cursor.map(|cursor| cursor.parse::<i64>().map_err(|_| refused())).transpose()?;
+    let after_us = number_cursor(cursor.as_deref())?;
     let start_us = after_us.map_or(from_us - from_us.rem_euclid(HOUR_US), |after| after.saturating_add(1));
     let mut rows = state.store.usage(&tenant, start_us, to_us, HOURS + 1).await?;
     let more = rows.len() > HOURS as usize;

@@ -1,8 +1,9 @@
 //! People who sign in, as those who administer a tenant or the platform see them.
 
 use super::caller::Caller;
-use super::input::{Body, Check, Paging, Query, Scope, check_name, if_match};
+use super::input::{Body, Check, Paging, Query, Scope, check_name};
 use super::login::normalised;
+use super::revision::Meant;
 use super::show::{Linker, List, position, revised, time};
 use super::{Error, Random, State};
 use crate::auth::key::{LinkKey, RANDOM_BYTES};
@@ -110,23 +111,21 @@ pub(super) async fn create(
     let CreateUser { tenant, login, name, role } = body.0;
     let grant = allowed(&caller, tenant.as_deref(), role)?;
     let login = normalised(&login)?;
-    let known = state.store.user_by_login(&login).await?;
-    let user = match known {
-        Some(known) => {
-            if known.grants.iter().any(|held| held.tenant == grant.tenant) {
+    let grow = async || match state.store.user_by_login(&login).await? {
+        Some(mut user) => {
+            if user.grants.iter().any(|held| held.tenant == grant.tenant) {
                 return Err(Error::Conflict("exists", "the user has a role there already".to_owned()));
             }
-            let mut user = known.clone();
             user.grants.push(grant.clone());
             let entry = told(&caller, &state, &grant, "user.update", &user);
-            state.store.update_user(&user, entry).await?
+            Ok(state.store.update_user(&user, entry).await?)
         }
         None => {
             let now_us = state.now_us();
             let user = User {
                 id: UserId::from_random(state.random()),
-                login,
-                name,
+                login: login.clone(),
+                name: name.clone(),
                 password: None,
                 grants: vec![grant.clone()],
                 revision: 0,
@@ -135,9 +134,10 @@ pub(super) async fn create(
                 signed_in_us: None,
             };
             let entry = told(&caller, &state, &grant, "user.create", &user);
-            state.store.create_user(user, entry).await?
+            Ok(state.store.create_user(user, entry).await?)
         }
     };
+    let user = Meant::Any.apply(grow).await?;
     let link = if user.password.is_none() { Some(new_link(&state, &caller, &user).await?) } else { None };
     Ok(revised(StatusCode::CREATED, user.revision, UserCreated { user: view(&caller, &user), link }))
 }
@@ -264,15 +264,19 @@ pub(super) async fn patch(
     id: web::Path<String>,
     body: Body<PatchUser>,
 ) -> Result<HttpResponse, Error> {
-    let mut user = find(&state, &caller, &id).await?;
-    check_other(&caller, &user)?;
-    let grant = allowed(&caller, body.0.tenant.as_deref(), body.0.role)?;
-    let held = user.grants.iter_mut().find(|held| held.tenant == grant.tenant).ok_or(Error::NotFound("role"))?;
-    let before = std::mem::replace(&mut held.role, grant.role);
-    user.revision = if_match(&request)?.unwrap_or(user.revision);
-    let mut entry = told(&caller, &state, &grant, "user.update", &user);
-    entry.before = Some(serde_json::json!({ "login": user.login, "role": before }));
-    let user = state.store.update_user(&user, entry).await?;
+    let meant = Meant::of(&request);
+    let change = async || {
+        let mut user = find(&state, &caller, &id).await?;
+        check_other(&caller, &user)?;
+        meant.check(user.revision)?;
+        let grant = allowed(&caller, body.0.tenant.as_deref(), body.0.role)?;
+        let held = user.grants.iter_mut().find(|held| held.tenant == grant.tenant).ok_or(Error::NotFound("role"))?;
+        let before = std::mem::replace(&mut held.role, grant.role);
+        let mut entry = told(&caller, &state, &grant, "user.update", &user);
+        entry.before = Some(serde_json::json!({ "login": user.login, "role": before }));
+        Ok(state.store.update_user(&user, entry).await?)
+    };
+    let user = meant.apply(change).await?;
     Ok(revised(StatusCode::OK, user.revision, view(&caller, &user)))
 }
 
@@ -283,21 +287,25 @@ pub(super) async fn delete(
     id: web::Path<String>,
     query: Query<Scope>,
 ) -> Result<HttpResponse, Error> {
-    let mut user = find(&state, &caller, &id).await?;
-    check_other(&caller, &user)?;
     let tenant = caller.scope(query.0.tenant.as_deref())?;
-    let mut entry = caller.entry(&state, tenant.as_ref(), "user.delete", user.id.as_str());
-    entry.before = Some(serde_json::json!({ "login": user.login }));
-    if tenant.is_some() {
-        user.grants.retain(|grant| grant.tenant != tenant);
-    } else {
-        user.grants.clear();
-    }
-    if user.grants.is_empty() {
-        state.store.delete_user(&user.id, entry).await?;
-    } else {
-        state.store.update_user(&user, entry).await?;
-    }
+    let change = async || {
+        let mut user = find(&state, &caller, &id).await?;
+        check_other(&caller, &user)?;
+        let mut entry = caller.entry(&state, tenant.as_ref(), "user.delete", user.id.as_str());
+        entry.before = Some(serde_json::json!({ "login": user.login }));
+        if tenant.is_some() {
+            user.grants.retain(|grant| grant.tenant != tenant);
+        } else {
+            user.grants.clear();
+        }
+        if user.grants.is_empty() {
+            state.store.delete_user(&user.id, entry).await?;
+        } else {
+            state.store.update_user(&user, entry).await?;
+        }
+        Ok(())
+    };
+    Meant::Any.apply(change).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

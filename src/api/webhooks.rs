@@ -1,5 +1,6 @@
 use super::caller::Caller;
-use super::input::{Body, Check, Query, Scope, check, if_match, page};
+use super::input::{Body, Check, Query, Scope, check, page};
+use super::revision::Meant;
 use super::show::{List, json, position, revised, time};
 use super::{Error, State};
 use crate::hooks::guard::Target;
@@ -11,8 +12,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-const URL_BYTES_MAX: usize = 2_048;
-const EVENTS_MAX: usize = event::NAMES.len() + 1;
+pub(super) const URL_BYTES_MAX: usize = 2_048;
+pub(super) const EVENTS_MAX: usize = event::NAMES.len() + 1;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Webhook)]
@@ -184,6 +185,22 @@ impl Check for PatchWebhook {
     }
 }
 
+impl PatchWebhook {
+    fn apply(&self, webhook: &mut Webhook, now_us: i64) {
+        if let Some(url) = &self.url {
+            webhook.url.clone_from(url);
+        }
+        if let Some(events) = &self.events {
+            webhook.events.clone_from(events);
+        }
+        match self.disabled {
+            Some(true) => webhook.disabled_us = webhook.disabled_us.or(Some(now_us)),
+            Some(false) => (webhook.disabled_us, webhook.failing_us) = (None, None),
+            None => {}
+        }
+    }
+}
+
 pub(super) async fn patch(
     state: web::Data<State>,
     caller: Caller,
@@ -191,21 +208,18 @@ pub(super) async fn patch(
     id: web::Path<String>,
     body: Body<PatchWebhook>,
 ) -> Result<HttpResponse, Error> {
-    let before = find(&state, &caller, &id).await?;
-    let mut webhook = before.clone();
-    let PatchWebhook { url, events, disabled } = body.0;
-    webhook.url = url.unwrap_or(webhook.url);
-    webhook.events = events.unwrap_or(webhook.events);
-    match disabled {
-        Some(true) => webhook.disabled_us = webhook.disabled_us.or(Some(state.now_us())),
-        Some(false) => (webhook.disabled_us, webhook.failing_us) = (None, None),
-        None => {}
-    }
-    webhook.revision = if_match(&request)?.unwrap_or(webhook.revision);
-    let mut entry = caller.entry(&state, Some(&webhook.tenant), "webhook.update", webhook.id.as_str());
-    entry.before = Some(json(WebhookView::from(&before))?);
-    entry.after = Some(json(WebhookView::from(&webhook))?);
-    let webhook = state.store.update_webhook(&webhook, entry).await?;
+    let meant = Meant::of(&request);
+    let change = async || {
+        let before = find(&state, &caller, &id).await?;
+        meant.check(before.revision)?;
+        let mut webhook = before.clone();
+        body.0.apply(&mut webhook, state.now_us());
+        let mut entry = caller.entry(&state, Some(&webhook.tenant), "webhook.update", webhook.id.as_str());
+        entry.before = Some(json(WebhookView::from(&before))?);
+        entry.after = Some(json(WebhookView::from(&webhook))?);
+        Ok(state.store.update_webhook(&webhook, entry).await?)
+    };
+    let webhook = meant.apply(change).await?;
     Ok(revised(StatusCode::OK, webhook.revision, WebhookView::from(&webhook)))
 }
 

@@ -15,13 +15,14 @@ async fn bad_input_is_named_with_what_is_allowed() {
         (json!({"name": "x", "policy": "secret"}), "policy", "`signed` or `public`"),
         (json!({"name": "x", "second_publisher": "both"}), "second_publisher", "`refuse` or `takeover`"),
         (json!({"name": "x", "reconnect_window_s": 3601}), "reconnect_window_s", "0 to 3600"),
-        (json!({"name": "x", "reconnect_window_s": -1}), "reconnect_window_s", "u32"),
+        (json!({"name": "x", "reconnect_window_s": -1}), "reconnect_window_s", "a whole number"),
+        (json!({"name": "x", "reconnect_window_s": 0.5}), "reconnect_window_s", "a whole number"),
         (json!({"name": "x", "latency_target_ms": 39}), "latency_target_ms", "40 to 1000"),
         (json!({"name": "x", "allowed_origins": ["https://a.example", "a"]}), "allowed_origins[1]", "scheme, host"),
         (json!({"name": "x", "labels": {"": "v"}}), "labels", "1 to 64"),
         (json!({"name": "x", "labels": {"k": 1}}), "labels.k", "a string"),
         (json!({"name": "x", "colour": "red"}), "colour", "`tenant`, `name`, `policy`"),
-        (json!([]), "body", "struct"),
+        (json!([]), "body", "an object"),
     ] {
         let mut sent = body.clone();
         if let Value::Object(fields) = &mut sent {
@@ -33,6 +34,23 @@ async fn bad_input_is_named_with_what_is_allowed() {
         assert_eq!((answer.text("/code"), answer.text("/field")), ("invalid", field), "{}", answer.body);
         assert!(answer.text("/allowed").contains(allowed), "{}", answer.body);
     }
+}
+
+#[actix_web::test]
+async fn fields_go_by_their_names_and_not_by_their_places() {
+    let api = Api::new();
+    let tenant = api.tenant("a").await;
+    for (body, field) in [
+        (json!(["x", {}]), "body"),
+        (json!({"name": "x", "quotas": [1, 2]}), "quotas"),
+        (json!({"name": "x", "quotas": null}), "quotas"),
+    ] {
+        let answer = api.post("/tenants", body.clone()).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{body} {}", answer.body);
+        assert_eq!((answer.text("/field"), answer.text("/allowed")), (field, "an object"), "{body}");
+    }
+    let answer = api.patch(&format!("/tenants/{tenant}"), json!({"quotas": [1, 2]})).await;
+    assert_eq!((answer.status, answer.text("/field")), (StatusCode::UNPROCESSABLE_ENTITY, "quotas"));
 }
 
 #[actix_web::test]

@@ -326,6 +326,7 @@ away! { Ledger:
     usage(tenant: &TenantId, from_us: i64, to_us: i64, limit: u32) -> Vec<Usage>;
     record_event(event: &Happened, ids: &[DeliveryId]) -> ();
     events_after(tenant: Option<&TenantId>, after: &EventId, limit: u32) -> Vec<Happened>;
+    publish_events(stream: &StreamId, page: &Page) -> Vec<Happened>;
     forget_before(replays_us: i64, events_us: i64) -> ();
 }
 

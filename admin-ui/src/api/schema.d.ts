@@ -412,6 +412,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/streams/{stream}/publishes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists when a stream was published, as far back as events are kept
+         * @description Needs the role `reader` or a higher one.
+         */
+        get: operations["list_publishes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/streams/{stream}/tokens": {
         parameters: {
             query?: never;
@@ -729,9 +749,15 @@ export interface components {
             tenant?: string | null;
         };
         CreateSigningKey: {
-            /** @description HS256 where nothing is said. */
-            algorithm?: string | null;
-            /** @description Instead of a key: where the tenant serves its public keys (RFC 7517), which are fetched every five minutes. */
+            /**
+             * @description HS256 where nothing is said.
+             * @enum {string|null}
+             */
+            algorithm?: "HS256" | "RS256" | "ES256" | "EdDSA" | null;
+            /**
+             * Format: uri
+             * @description Instead of a key: where the tenant serves its public keys (RFC 7517), which are fetched every five minutes.
+             */
             jwks_url?: string | null;
             /** @description For a PEM; a JWK has its own. */
             kid?: string | null;
@@ -760,8 +786,8 @@ export interface components {
         };
         CreateToken: {
             /** @description The only address, origin, and number of sessions at once that it is good for. */
-            ip?: string | null;
-            /** Format: int32 */
+            ip?: ((string | unknown | unknown | null) | null) | unknown | unknown | null;
+            /** Format: int64 */
             max_sessions?: number | null;
             origin?: string | null;
             sub?: string | null;
@@ -777,9 +803,10 @@ export interface components {
         };
         CreateWebhook: {
             /** @description Empty: all but `viewers.changed`. */
-            events?: string[];
+            events?: ("stream.live" | "stream.interrupted" | "stream.ended" | "stream.warning" | "quota.reached" | "viewers.changed")[];
             /** @description A platform key names the tenant. */
             tenant?: string | null;
+            /** Format: uri */
             url: string;
         };
         Delivery: {
@@ -923,9 +950,9 @@ export interface components {
         PatchQuotas: {
             egress_bps?: string | null;
             ingest_bps?: string | null;
-            /** Format: int32 */
+            /** Format: int64 */
             streams?: number | null;
-            /** Format: int32 */
+            /** Format: int64 */
             viewers?: number | null;
         };
         PatchStream: {
@@ -954,7 +981,8 @@ export interface components {
         PatchWebhook: {
             /** @description False: try again, also where it was disabled after it had failed for long. */
             disabled?: boolean | null;
-            events?: string[] | null;
+            events?: ("stream.live" | "stream.interrupted" | "stream.ended" | "stream.warning" | "quota.reached" | "viewers.changed")[] | null;
+            /** Format: uri */
             url?: string | null;
         };
         PlayLinks: {
@@ -981,6 +1009,30 @@ export interface components {
             status: number;
             title: string;
             type: string;
+        };
+        /** @description From when somebody began to publish until nobody came back within the reconnect window. */
+        Publish: {
+            /**
+             * Format: int64
+             * @description Whole seconds from `started_at` to `ended_at` or to now; null where either is not known.
+             */
+            duration_s?: number | null;
+            /** @description When the publisher left for good; null while it may come back, and where its node was lost. */
+            ended_at?: string | null;
+            id: components["schemas"]["EventId"];
+            /**
+             * Format: int32
+             * @description How often the publisher was away and came back.
+             */
+            interruptions: number;
+            /** @description The node that it was connected to last. */
+            node?: string | null;
+            /** @description Why the publisher left last. */
+            reason?: string | null;
+            /** @description Null: before the oldest event that is kept. */
+            started_at?: string | null;
+            /** @description `live`, `interrupted` (the publisher may come back) or `ended`. */
+            state: string;
         };
         /** @description How the stream looks to those who watch it by this node, as their players told in the last five to ten minutes. */
         Qoe: {
@@ -1016,12 +1068,12 @@ export interface components {
             /** @default null */
             ingest_bps: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @default null
              */
             streams: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @default null
              */
             viewers: number | null;
@@ -1927,6 +1979,7 @@ export interface operations {
                 cursor?: string;
                 name?: string;
                 policy?: components["schemas"]["Policy"];
+                search?: string;
             };
             header?: never;
             path?: never;
@@ -2283,6 +2336,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem (RFC 9457) with a stable `code` */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) with a stable `code` */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_publishes: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Publish"][];
+                        /** @description Null on the last page. */
+                        next_cursor: string | null;
+                    };
+                };
             };
             /** @description A problem (RFC 9457) with a stable `code` */
             "4XX": {
