@@ -21,7 +21,7 @@ const rows = [];
 for (const rate of [0, options.rate]) {
   const calls = rate > 0 ? callEvenly(rate) : undefined;
   const watched = await watch();
-  const { times, failed } = (await calls?.stop()) ?? { times: [], failed: 0 };
+  const { times, failed, answers } = (await calls?.stop()) ?? { times: [], failed: 0, answers: {} };
   rows.push({
     'calls/s': rate,
     viewers: options.viewers,
@@ -30,8 +30,10 @@ for (const rate of [0, options.rate]) {
     'frame p99 ms': watched.latency_ms.p99.toFixed(1),
     calls: times.length,
     failed,
+    answers: Object.entries(answers).map(([status, count]) => `${status}: ${count}`).join(', '),
     'API p50 ms': quantile(times, 0.5),
     'API p99 ms': quantile(times, 0.99),
+    'API max ms': quantile(times, 1),
     saturated: watched.warnings.length > 0,
   });
 }
@@ -59,17 +61,19 @@ function callEvenly(rate) {
     ['GET', '/streams?limit=50'],
     ['PATCH', stream, { labels: { changed: 'often' } }],
   ];
-  const [times, running] = [[], new Set()];
+  const [times, running, answers] = [[], new Set(), {}];
   const begun = performance.now();
   let [made, failed] = [0, 0];
   const timer = setInterval(() => {
     // Those that are due, whether or not the ones before were answered.
     for (; made < ((performance.now() - begun) / 1000) * rate; made += 1) {
       const asked = performance.now();
+      const count = (answer) => (answers[answer] = (answers[answer] ?? 0) + 1);
       const answered = weir.api(...calls[made % calls.length]).then(
-        () => times.push(performance.now() - asked),
+        () => times.push(performance.now() - asked) && count('2xx'),
         (error) => {
-          if (failed === 0) console.error(`${error}`);
+          const what = error.status ?? error.cause?.code ?? error.name;
+          if (count(what) === 1) console.error(`${error}`);
           failed += 1;
         },
       );
@@ -80,7 +84,7 @@ function callEvenly(rate) {
   const stop = async () => {
     clearInterval(timer);
     await Promise.all(running);
-    return { times, failed };
+    return { times, failed, answers };
   };
   return { stop };
 }

@@ -35,7 +35,7 @@ export async function start(binary) {
     const init = { method, headers, body: body && JSON.stringify(body) };
     const answer = await fetch(`http://${at.http}/api/v1${path}`, init);
     const text = await answer.text();
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`);
+    if (!answer.ok) throw Object.assign(new Error(`${method} ${path}: ${answer.status} ${text}`), { status: answer.status });
     return text && JSON.parse(text);
   };
   const tenant = await api('POST', '/tenants', { name: 'bench' });
