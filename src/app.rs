@@ -4,6 +4,7 @@ mod cluster;
 mod drain;
 mod enforcer;
 mod first_start;
+mod lost;
 mod meter;
 mod peers;
 mod relays;
@@ -15,7 +16,7 @@ use crate::api::{self, Health, Phase};
 use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
 use crate::cluster::seats::Seats;
-use crate::cluster::{Bus, Counters, LocalCounters, Message};
+use crate::cluster::{Bus, Message};
 use crate::config::{Config, DatabaseUrl};
 use crate::hooks::Feed;
 use crate::net::client::Trusted;
@@ -75,7 +76,6 @@ struct Parts {
     health: Arc<Health>,
     bus: Arc<dyn Bus>,
     relays: Option<Arc<Relays>>,
-    counters: Arc<dyn Counters>,
     seats: Arc<Seats>,
     feed: Arc<Feed>,
     trusted: Trusted,
@@ -124,7 +124,7 @@ impl Node {
             addresses,
             administration: Arc::new(administration(config, &parts, &cluster, addresses.rtmp, &publishers)),
             publishers,
-            beat: cluster.beat(parts.health.clone(), parts.metrics.clone(), parts.clock.unix_us()),
+            beat: Beat::of(&parts, &cluster),
             parts,
             http: Vec::new(),
             tasks: Vec::new(),
@@ -132,7 +132,8 @@ impl Node {
             drain_timeout: config.drain_timeout,
             drain_asked,
         };
-        node.tasks.extend(telling::start(config, &node.parts, events));
+        node.beat.refuse_a_namesake().await?;
+        node.tasks.extend(telling::start(config, &node.parts, &cluster, events));
         let certificate = config.tls.as_ref().map(|tls| Reloading::load(&tls.cert, &tls.key)).transpose()?;
         let tls = |protocol| certificate.as_ref().map(|certificate| certificate.acceptor(protocol)).transpose();
         node.serve_public(http, workers, tls(Some("http/1.1"))?, config, &cluster)?;
@@ -199,6 +200,7 @@ impl Node {
     fn serve_internal(&mut self, listener: TcpListener, config: &Config, cluster: &Cluster) -> anyhow::Result<()> {
         let (parts, publishers, asked) = (self.parts.clone(), self.publishers.clone(), cluster.peers.clone());
         let serving = web::Data::new(relays::serving(&self.parts, cluster));
+        let administration = web::Data::from(self.administration.clone());
         // Nobody comes here but other nodes and who watches them.
         let door = door(config, Trusted::default(), u32::MAX, &self.parts);
         let options = Options { name: "internal", workers: 1, tls: None, connections_max: CONNECTIONS_MAX, door };
@@ -210,8 +212,10 @@ impl Node {
                 .app_data(web::Data::from(publishers.clone()))
                 .configure(api::health)
                 .app_data(serving.clone())
+                .app_data(administration.clone())
                 .configure(peers::configure)
                 .configure(relay::configure)
+                .configure(api::internal)
                 .route("/metrics", web::get().to(metrics))
         })?;
         self.http.push(server.handle());
@@ -259,8 +263,7 @@ async fn assemble(
     let relays = relays::relays(config, &cluster, &clock);
     let upstream = relays.clone().map(|relays| relays as Arc<dyn Upstream>);
     let registry = Registry::with_upstream(threads, clock.clone(), metrics.clone(), upstream);
-    let counters: Arc<dyn Counters> = Arc::new(LocalCounters::default());
-    let seats = Arc::new(Seats::default());
+    let seats = Arc::new(Seats::new(cluster.nodes.clone()));
     let parts = Parts {
         clock,
         metrics,
@@ -271,7 +274,6 @@ async fn assemble(
         health,
         bus: cluster.bus.clone(),
         relays,
-        counters,
         seats,
         feed,
         trusted,
@@ -369,6 +371,7 @@ fn administration(
         health: parts.health.clone(),
         on_stream_key: Box::new(move |hash| publishers.expect_key(hash)),
         nodes: cluster.nodes.clone(),
+        peers: cluster.peers.clone(),
     };
     api::State::new(parts, &config)
 }

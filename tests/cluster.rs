@@ -1,4 +1,4 @@
-//! What every version of the cluster's traits promises: one suite, run in memory and on Redis.
+//! What every version of the cluster's traits promises: one suite, run in memory and on each kind of Redis.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
 
@@ -7,12 +7,9 @@ use std::time::Duration;
 
 use weir::clock::{Clock, Manual, System};
 use weir::cluster::redis::{Link, RedisBus, RedisRoster, RedisTable};
-use weir::cluster::{
-    Bus, Coordinator, LocalBus, LocalCounters, LocalRoster, LocalTable, Myself, Ownership, Presence, Roster, Table,
-};
-use weir::cluster::{Counters, Measure};
+use weir::cluster::{Bus, Coordinator, LocalBus, LocalRoster, LocalTable, Myself, Ownership, Presence, Roster, Table};
 use weir::config::Secret;
-use weir::id::{StreamId, TenantId};
+use weir::id::StreamId;
 use weir::store::{Memory, Store};
 
 #[path = "cluster/contract.rs"]
@@ -38,6 +35,7 @@ struct Bench {
     stream: StreamId,
     clock: Option<Arc<Manual>>,
     _redis: Option<redis::Redis>,
+    _sentinel: Option<redis::Redis>,
 }
 
 impl Bench {
@@ -67,7 +65,7 @@ fn myself(node: &str) -> Myself {
 fn presence(node: &str) -> Presence {
     let Myself { node, incarnation, url } = myself(node);
     let (version, state) = ("0.1.0".to_owned(), "ready".to_owned());
-    Presence { node, incarnation, url, version, state, started_us: 0, viewers: 3, streams: 2, publishers: 1 }
+    Presence { node, incarnation, url, version, state, ..Presence::default() }
 }
 
 async fn stored(clock: Arc<dyn Clock>) -> (Arc<dyn Store>, StreamId) {
@@ -99,15 +97,39 @@ async fn memory() -> Bench {
         stream,
         clock: Some(clock.clone()),
         _redis: None,
+        _sentinel: None,
     }
 }
 
 async fn on_redis() -> Bench {
     let server = tokio::task::spawn_blocking(redis::Redis::start).await.unwrap();
+    let url = server.url();
+    bench(server, &url).await
+}
+
+async fn on_redis_cluster() -> Bench {
+    let server = tokio::task::spawn_blocking(redis::Redis::start_cluster).await.unwrap();
+    let url = format!("redis-cluster://{}", server.address());
+    bench(server, &url).await
+}
+
+async fn behind_a_sentinel() -> Bench {
+    let start = || {
+        let server = redis::Redis::start();
+        let sentinel = server.start_sentinel();
+        (server, sentinel)
+    };
+    let (server, sentinel) = tokio::task::spawn_blocking(start).await.unwrap();
+    let url = format!("redis-sentinel://{}/main", sentinel.address());
+    let bench = bench(server, &url).await;
+    Bench { _sentinel: Some(sentinel), ..bench }
+}
+
+async fn bench(server: redis::Redis, url: &str) -> Bench {
     let clock = Arc::new(System::new());
     let (store, stream) = stored(clock.clone()).await;
     let node = |name: &str| {
-        let link = Link::new(&Secret::new(&server.url()), clock.clone(), Box::new(|_| {})).unwrap();
+        let link = Link::new(&Secret::new(url), clock.clone(), Box::new(|_| {})).unwrap();
         let link = Arc::new(link);
         let bus = Arc::new(RedisBus::new(link.clone(), myself(name).incarnation));
         tokio::spawn(bus.clone().listen());
@@ -120,13 +142,15 @@ async fn on_redis() -> Bench {
     };
     let (one, other) = (node("one"), node("other"));
     until("both nodes to listen", || server.ask("PUBSUB NUMSUB bus").ends_with(":2").then_some(())).await;
-    Bench { one, other, store, stream, clock: None, _redis: Some(server) }
+    Bench { one, other, store, stream, clock: None, _redis: Some(server), _sentinel: None }
 }
 
 macro_rules! contract {
     ($($behaviour:ident),+ $(,)?) => {
         contract!(@on memory, $($behaviour),+);
         contract!(@on on_redis, $($behaviour),+);
+        contract!(@on on_redis_cluster, $($behaviour),+);
+        contract!(@on behind_a_sentinel, $($behaviour),+);
     };
     (@on $version:ident, $($behaviour:ident),+) => {
         mod $version {
@@ -151,20 +175,7 @@ contract!(
     the_timeline_goes_on_from_the_first_claim,
     a_stream_that_is_not_there_cannot_be_claimed,
     nodes_hear_of_each_other_while_they_live,
+    a_process_of_the_same_name_is_noticed_while_it_lives,
+    what_nodes_count_is_summed_and_a_dead_nodes_share_goes_with_it,
     every_node_hears_each_message_once_and_in_order,
 );
-
-#[tokio::test]
-async fn a_counter_is_what_was_last_reported() {
-    let counters: Arc<dyn Counters> = Arc::new(LocalCounters::default());
-    let (one, other) = (TenantId::from_random([1; 16]), TenantId::from_random([2; 16]));
-    for viewers in [3, 7] {
-        counters.report(&one, Measure::Viewers, viewers).await.unwrap();
-    }
-    counters.report(&one, Measure::Streams, 1).await.unwrap();
-    assert_eq!(counters.total(&one, Measure::Viewers).await, Ok(7));
-    assert_eq!(counters.total(&other, Measure::Viewers).await, Ok(0));
-    counters.report(&one, Measure::Viewers, 0).await.unwrap();
-    assert_eq!(counters.total(&one, Measure::Viewers).await, Ok(0));
-    assert_eq!(counters.total(&one, Measure::Streams).await, Ok(1));
-}

@@ -110,6 +110,7 @@ contract!(
     a_webhook_that_fails_for_long_is_disabled_and_one_that_recovers_is_not,
     usage_adds_up_by_the_hour,
     an_event_and_its_deliveries_are_stored_together_or_not_at_all,
+    an_event_of_an_older_publish_is_not_stored_after_a_newer_one_began,
     events_are_listed_after_one_that_is_known,
     publishes_are_told_newest_first_and_page_by_page,
     a_key_set_is_fetched_by_one_at_a_time_and_keeps_its_last_good_keys,

@@ -126,7 +126,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::NotFound(what) => Self::NotFound(what),
-            store::Error::Conflict(Conflict::Stale) => Self::Stale,
+            store::Error::Conflict(Conflict::Stale | Conflict::Superseded) => Self::Stale,
             store::Error::Conflict(conflict @ Conflict::Exists) => Self::Conflict("exists", conflict.to_string()),
             store::Error::Conflict(conflict @ Conflict::TooManyKeys) => {
                 Self::Conflict("too_many_keys", conflict.to_string())

@@ -3,7 +3,8 @@
 use super::show::time;
 use crate::stream::qoe::Summary;
 use crate::stream::status::Live;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use utoipa::ToSchema;
 
 /// Past this, a viewer waits noticeably for a picture, and encoders can do better.
@@ -15,11 +16,11 @@ const SKEW_MS_MAX: i64 = 500;
 /// A publisher that loses this much within half a minute does not keep up.
 const BEHIND_MS_MAX: i64 = 1_000;
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = LiveStatus)]
 pub(super) struct LiveView {
     /// `waiting`, `live`, `stalled`, `interrupted` or `ended`.
-    pub(super) state: &'static str,
+    pub(super) state: Cow<'static, str>,
     /// The node that its publisher is connected to.
     node: Option<String>,
     /// Since when it is in this state.
@@ -42,7 +43,7 @@ pub(super) struct LiveView {
     warnings: Vec<Warning>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(super) struct Video {
     codec: String,
     width: Option<u16>,
@@ -50,7 +51,7 @@ pub(super) struct Video {
     bitrate: u64,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(super) struct Audio {
     codec: String,
     sample_rate: Option<u32>,
@@ -89,9 +90,9 @@ impl QoeView {
 }
 
 /// What viewers would feel, and what the publisher can do about it.
-#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Warning {
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     pub message: String,
 }
 
@@ -99,7 +100,7 @@ impl LiveView {
     /// Of a stream that does not run here.
     pub(super) fn waiting() -> Self {
         Self {
-            state: "waiting",
+            state: Cow::Borrowed("waiting"),
             node: None,
             since: None,
             viewers: 0,
@@ -115,13 +116,30 @@ impl LiveView {
         }
     }
 
+    /// With what another node tells; what the owner tells of a stream is so.
+    pub(super) fn join(self, other: Self, is_owner: bool) -> Self {
+        let viewers = self.viewers + other.viewers;
+        let is_livelier = is_owner || (self.liveliness() < other.liveliness());
+        Self { viewers, ..if is_livelier { other } else { self } }
+    }
+
+    fn liveliness(&self) -> u8 {
+        match &*self.state {
+            "live" => 4,
+            "stalled" => 3,
+            "interrupted" => 2,
+            "ended" => 1,
+            _ => 0,
+        }
+    }
+
     pub(super) fn of(live: &Live, node: &str) -> Self {
         let video = live.tracks.iter().find(|track| track.width.is_some());
         let audio = live.tracks.iter().find(|track| track.sample_rate.is_some());
         let state = live.phase.as_str();
         let published = matches!(state, "live" | "stalled");
         Self {
-            state,
+            state: Cow::Borrowed(state),
             node: published.then(|| node.to_owned()),
             since: Some(time(live.since_us)),
             viewers: live.viewers,
@@ -150,7 +168,7 @@ impl LiveView {
 
 pub fn warnings(live: &Live) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    let mut warn = |code, message: String| warnings.push(Warning { code, message });
+    let mut warn = |code, message: String| warnings.push(Warning { code: Cow::Borrowed(code), message });
     let video = live.tracks.iter().find(|track| track.width.is_some());
     if !live.tracks.iter().any(|track| track.sample_rate.is_some()) {
         warn("no_audio", "there is no audio".to_owned());
@@ -192,6 +210,7 @@ mod tests {
     use super::*;
     use crate::media::fragment::Track;
     use crate::media::frame::Kind;
+    use crate::stream::packet::Phase;
     use crate::stream::status::Status;
 
     fn track(kind: Kind, codec: &str) -> Track {
@@ -216,19 +235,29 @@ mod tests {
         Live { phase: crate::stream::packet::Phase::Live, tracks, video_bps: 3_000_000, audio_bps: 128_000, ..waiting }
     }
 
-    fn codes(live: &Live) -> Vec<&'static str> {
-        LiveView::of(live, "node-1").warnings.iter().map(|warning| warning.code).collect()
+    fn codes(live: &Live) -> Vec<Cow<'static, str>> {
+        LiveView::of(live, "node-1").warnings.into_iter().map(|warning| warning.code).collect()
     }
 
     #[test]
     fn a_healthy_stream_is_told_without_warnings() {
         let live = live(vec![track(Kind::Video, "avc1.64001f"), track(Kind::Audio, "mp4a.40.2")]);
         let view = LiveView::of(&live, "node-1");
-        assert_eq!((view.state, view.node.as_deref(), view.bitrate), ("live", Some("node-1"), 3_128_000));
+        assert_eq!((&*view.state, view.node.as_deref(), view.bitrate), ("live", Some("node-1"), 3_128_000));
         assert_eq!(view.since.as_deref(), Some("2027-01-15T08:00:00Z"));
         assert_eq!(view.video.map(|video| (video.width, video.height)), Some((Some(1280), Some(720))));
         assert_eq!(view.audio.map(|audio| audio.codec), Some("mp4a.40.2".to_owned()));
         assert_eq!(view.warnings, []);
+    }
+
+    #[test]
+    fn nodes_together_tell_what_the_owner_tells_with_the_viewers_of_all() {
+        let seen = |phase, node: &str, viewers| LiveView::of(&Live { phase, viewers, ..live(Vec::new()) }, node);
+        let (waiting, interrupted, live) = (Phase::Waiting, Phase::Interrupted, Phase::Live);
+        let owners = seen(interrupted, "one", 1).join(seen(live, "two", 2), true).join(seen(live, "three", 4), false);
+        assert_eq!((&*owners.state, owners.node.as_deref(), owners.viewers), ("live", Some("two"), 7));
+        let nobodys = seen(waiting, "one", 1).join(seen(interrupted, "two", 2), false);
+        assert_eq!((&*nobodys.state, nobodys.node, nobodys.viewers), ("interrupted", None, 3));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod audit;
 mod bounds;
 mod browser;
 mod caller;
+mod elsewhere;
 mod error;
 mod events;
 mod first_start;
@@ -37,6 +38,7 @@ use crate::auth::rate::Rates;
 use crate::auth::secret::{Hash, Secrets};
 use crate::auth::tries::Tries;
 use crate::clock::Clock;
+use crate::cluster::peers::Peers;
 use crate::cluster::{Bus, Message, Nodes};
 use crate::config::Config;
 use crate::hooks::Feed;
@@ -46,6 +48,7 @@ use crate::stream::registry::Registry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
+pub use elsewhere::internal;
 pub use error::Error;
 pub use first_start::first_key;
 pub use health::{Health, Phase, health};
@@ -79,6 +82,7 @@ pub struct State {
     health: Arc<Health>,
     on_stream_key: OnStreamKey,
     nodes: Arc<Nodes>,
+    peers: Arc<Peers>,
     node: String,
     started_us: i64,
     links: Links,
@@ -105,11 +109,13 @@ pub struct Parts {
     /// Called with each new stream key's hash.
     pub on_stream_key: OnStreamKey,
     pub nodes: Arc<Nodes>,
+    pub peers: Arc<Peers>,
 }
 
 impl State {
     pub fn new(parts: Parts, config: &Config) -> Self {
-        let Parts { store, bus, registry, secrets, clock, random, trusted, feed, health, on_stream_key, nodes } = parts;
+        let Parts { store, bus, registry, secrets, clock, random, trusted, feed, health, .. } = parts;
+        let Parts { on_stream_key, nodes, peers, .. } = parts;
         Self {
             admin_key: config.admin_key.as_ref().map(|key| secrets.hash(key.reveal())),
             node: nodes.myself.node.clone(),
@@ -124,6 +130,7 @@ impl State {
             health,
             on_stream_key,
             nodes,
+            peers,
             store,
             bus,
             registry,

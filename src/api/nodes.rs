@@ -50,7 +50,7 @@ pub(super) async fn drain(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Error> {
     let node = id.into_inner();
-    if node != state.node && !state.nodes.others().iter().any(|other| other.node == node) {
+    if node != state.node && !state.nodes.has_other(&node) {
         return Err(Error::NotFound("node"));
     }
     state.store.record(caller.entry(&state, None, "node.drain", &node)).await?;

@@ -2,8 +2,7 @@ use super::caller::Caller;
 use super::input::{Query, page};
 use super::show::{List, position, time};
 use super::streams::find;
-use super::{Error, State};
-use crate::cluster::Message;
+use super::{Error, State, elsewhere};
 use crate::id::{SessionId, StreamId};
 use crate::stream::Handle;
 use crate::stream::handle::Command;
@@ -26,8 +25,19 @@ pub(super) struct SessionView {
     sub: String,
     address: String,
     /// `weir.v1`, `weir.raw` or `http`.
-    protocol: &'static str,
+    protocol: String,
     since: String,
+    node: String,
+}
+
+/// A session as nodes tell each other of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Seen {
+    session: SessionId,
+    sub: String,
+    address: String,
+    protocol: String,
+    since_us: i64,
     node: String,
 }
 
@@ -48,23 +58,44 @@ pub(super) async fn list(
     let page = page(limit.as_deref(), cursor.as_deref())?;
     let named = stream.ok_or_else(|| Error::invalid("stream", "sessions are listed by stream", "`str_...`"))?;
     let stream = find(&state, &caller, &named).await?.id;
-    let at = |viewer: &Viewer| position(viewer.since_us, &viewer.session);
-    let mut viewers = match state.registry.get(&stream) {
-        Some(handle) => viewers(&handle).await,
-        None => Vec::new(),
-    };
+    let at = |viewer: &Seen| position(viewer.since_us, &viewer.session);
+    let mut viewers = elsewhere::viewers(&state, &stream).await;
     viewers.retain(|viewer| page.after.as_ref().is_none_or(|after| at(viewer) < *after));
     viewers.sort_by_key(|viewer| std::cmp::Reverse(at(viewer)));
-    let show = |viewer: Viewer| SessionView {
+    let show = |viewer: Seen| SessionView {
         id: viewer.session,
         stream: stream.clone(),
-        sub: viewer.subject,
+        sub: viewer.sub,
         address: viewer.address,
-        protocol: viewer.dialect,
+        protocol: viewer.protocol,
         since: time(viewer.since_us),
-        node: state.node.clone(),
+        node: viewer.node,
     };
     Ok(web::Json(List::of(viewers, page.limit, at, show)))
+}
+
+/// A stream's viewers on this node.
+pub(super) async fn seen_here(state: &State, stream: &StreamId) -> Vec<Seen> {
+    let Some(handle) = state.registry.get(stream) else { return Vec::new() };
+    let seen = |viewer: Viewer| Seen {
+        session: viewer.session,
+        sub: viewer.subject,
+        address: viewer.address,
+        protocol: viewer.dialect.to_owned(),
+        since_us: viewer.since_us,
+        node: state.node.clone(),
+    };
+    viewers(&handle).await.into_iter().map(seen).collect()
+}
+
+/// The stream that a session of this node watches.
+pub(super) async fn stream_here(state: &State, session: &SessionId) -> Option<StreamId> {
+    for handle in state.registry.list() {
+        if viewers(&handle).await.iter().any(|viewer| viewer.session == *session) {
+            return Some(handle.id().clone());
+        }
+    }
+    None
 }
 
 async fn viewers(handle: &Handle) -> Vec<Viewer> {
@@ -86,19 +117,14 @@ pub(super) async fn kick(
 ) -> Result<HttpResponse, Error> {
     let not_found = Error::NotFound("session");
     let session = SessionId::parse(&id).map_err(|_| not_found.clone())?;
-    for handle in state.registry.list() {
-        if !viewers(&handle).await.iter().any(|viewer| viewer.session == session) {
-            continue;
-        }
-        let stream = find(&state, &caller, handle.id().as_str()).await.map_err(|error| match error {
-            Error::NotFound(_) => not_found.clone(),
-            other => other,
-        })?;
-        let mut entry = caller.entry(&state, Some(&stream.tenant), "session.kick", session.as_str());
-        entry.before = Some(serde_json::json!({ "stream": stream.id }));
-        state.store.record(entry).await?;
-        state.tell(Message::SessionKicked { session }).await;
-        return Ok(HttpResponse::NoContent().finish());
-    }
-    Err(not_found)
+    let (stream, node) = elsewhere::place_of(&state, &session).await.ok_or_else(|| not_found.clone())?;
+    let stream = find(&state, &caller, stream.as_str()).await.map_err(|error| match error {
+        Error::NotFound(_) => not_found,
+        other => other,
+    })?;
+    let mut entry = caller.entry(&state, Some(&stream.tenant), "session.kick", session.as_str());
+    entry.before = Some(serde_json::json!({ "stream": stream.id }));
+    state.store.record(entry).await?;
+    elsewhere::kick(&state, &node, session).await;
+    Ok(HttpResponse::NoContent().finish())
 }

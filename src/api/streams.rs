@@ -5,7 +5,7 @@ use super::input::{
 use super::live::{LiveView, QoeView};
 use super::revision::Meant;
 use super::show::{IngestLinks, Linker, List, PlayLinks, json, position, revised, time};
-use super::{Error, State};
+use super::{Error, State, elsewhere};
 use crate::auth::key;
 use crate::cluster::Message;
 use crate::id::{KeyId, PlaybackId, StreamId, TenantId};
@@ -74,10 +74,14 @@ impl From<&Stream> for SettingsView {
     }
 }
 
-fn view(state: &State, links: &Linker<'_>, stream: &Stream, key: Option<&str>) -> StreamView {
-    let handle = state.registry.get(&stream.id);
-    let running = handle.as_ref().map(|handle| handle.live());
-    let told = handle.map(|handle| handle.qoe(state.clock.monotonic()));
+/// With how it runs, on whichever node.
+async fn view_of(state: &State, links: &Linker<'_>, stream: &Stream) -> StreamView {
+    let live = elsewhere::live(state, std::slice::from_ref(&stream.id)).await.remove(&stream.id);
+    view(state, links, stream, None, live)
+}
+
+fn view(state: &State, links: &Linker<'_>, stream: &Stream, key: Option<&str>, live: Option<LiveView>) -> StreamView {
+    let told = state.registry.get(&stream.id).map(|handle| handle.qoe(state.clock.monotonic()));
     StreamView {
         id: stream.id.clone(),
         tenant: stream.tenant.clone(),
@@ -87,7 +91,7 @@ fn view(state: &State, links: &Linker<'_>, stream: &Stream, key: Option<&str>) -
         updated_at: time(stream.updated_us),
         ingest: links.ingest(key),
         play: links.play(&stream.playback_id),
-        live: running.map_or_else(LiveView::waiting, |live| LiveView::of(&live, &state.node)),
+        live: live.unwrap_or_else(LiveView::waiting),
         qoe: told.and_then(|summary| QoeView::of(&summary)),
     }
 }
@@ -179,7 +183,7 @@ pub(super) async fn create(
     (state.on_stream_key)(&hash);
     let links = Linker::new(&state, &caller.client);
     let created = StreamCreated {
-        stream: view(&state, &links, &stream, Some(key.reveal())),
+        stream: view(&state, &links, &stream, Some(key.reveal()), None),
         stream_key: KeyCreated { id: key_id, key: Some(key.reveal().to_owned()) },
     };
     Ok(revised(StatusCode::CREATED, stream.revision, created))
@@ -223,7 +227,10 @@ pub(super) async fn list(
     let rows = state.store.streams(&filter, &Page { limit: page.limit + 1, ..page.clone() }).await?;
     let links = Linker::new(&state, &caller.client);
     let at = |stream: &Stream| position(stream.created_us, &stream.id);
-    Ok(web::Json(List::of(rows, page.limit, at, |stream| view(&state, &links, &stream, None))))
+    let ids: Vec<_> = rows.iter().map(|stream| stream.id.clone()).collect();
+    let mut live = elsewhere::live(&state, &ids).await;
+    let show = |stream: Stream| view(&state, &links, &stream, None, live.remove(&stream.id));
+    Ok(web::Json(List::of(rows, page.limit, at, show)))
 }
 
 /// The stream, if the caller may see it.
@@ -236,7 +243,7 @@ pub(super) async fn find(state: &State, caller: &Caller, id: &str) -> Result<Str
 pub(super) async fn get(state: web::Data<State>, caller: Caller, id: web::Path<String>) -> Result<HttpResponse, Error> {
     let stream = find(&state, &caller, &id).await?;
     let links = Linker::new(&state, &caller.client);
-    Ok(revised(StatusCode::OK, stream.revision, view(&state, &links, &stream, None)))
+    Ok(revised(StatusCode::OK, stream.revision, view_of(&state, &links, &stream).await))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -300,7 +307,7 @@ pub(super) async fn patch(
     let stream = meant.apply(change).await?;
     state.tell(Message::StreamChanged { stream: stream.id.clone() }).await;
     let links = Linker::new(&state, &caller.client);
-    Ok(revised(StatusCode::OK, stream.revision, view(&state, &links, &stream, None)))
+    Ok(revised(StatusCode::OK, stream.revision, view_of(&state, &links, &stream).await))
 }
 
 pub(super) async fn delete(

@@ -284,6 +284,7 @@ pub(super) async fn test(
         name: event::TEST,
         tenant: webhook.tenant.clone(),
         stream: None,
+        fence: None,
         at_us: state.now_us(),
         data: serde_json::json!({}),
     };

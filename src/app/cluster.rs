@@ -1,13 +1,19 @@
 //! Which version of the cluster's traits a node works with, and what it tells the others.
 
+use super::Parts;
+use super::meter::share;
 use crate::api::Health;
 use crate::auth::secret::Secrets;
 use crate::clock::Clock;
 use crate::cluster::peers::Peers;
 use crate::cluster::redis::{Link, RedisBus, RedisRoster, RedisTable};
-use crate::cluster::{Bus, Coordinator, LocalBus, LocalRoster, LocalTable, Myself, Nodes, Ownership, Presence, Roster};
+use crate::cluster::seats::Seats;
+use crate::cluster::{
+    Bus, Coordinator, Exchanged, LocalBus, LocalRoster, LocalTable, Myself, Nodes, Ownership, Presence, Roster,
+};
 use crate::config::{Config, Secret};
 use crate::store::Store;
+use crate::stream::registry::Registry;
 use crate::telemetry::Metrics;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +22,8 @@ use tokio::task::JoinHandle;
 
 /// What nodes tell of themselves is known everywhere after twice this.
 const BEAT: Duration = Duration::from_millis(500);
+/// A process that lives tells of itself within this.
+const NAMESAKE_PAUSE: Duration = Duration::from_millis(1_200);
 
 pub(super) struct Cluster {
     pub(super) ownership: Arc<dyn Ownership>,
@@ -65,10 +73,6 @@ impl Cluster {
             listening: Some(listening),
         })
     }
-
-    pub(super) fn beat(&self, health: Arc<Health>, metrics: Arc<Metrics>, started_us: i64) -> Beat {
-        Beat { roster: self.roster.clone(), nodes: self.nodes.clone(), health, metrics, started_us }
-    }
 }
 
 /// `internal` is where other nodes are really listened for.
@@ -81,14 +85,28 @@ pub(super) fn myself(config: &Config, internal: SocketAddr, random: [u8; 8]) -> 
 /// Tells the other nodes of this one, and hears of them.
 #[derive(Clone)]
 pub(super) struct Beat {
-    pub(super) roster: Arc<dyn Roster>,
-    pub(super) nodes: Arc<Nodes>,
-    pub(super) health: Arc<Health>,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) started_us: i64,
+    roster: Arc<dyn Roster>,
+    nodes: Arc<Nodes>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    started_us: i64,
+    registry: Arc<Registry>,
+    seats: Arc<Seats>,
 }
 
 impl Beat {
+    pub(super) fn of(parts: &Parts, cluster: &Cluster) -> Self {
+        Self {
+            roster: cluster.roster.clone(),
+            nodes: cluster.nodes.clone(),
+            health: parts.health.clone(),
+            metrics: parts.metrics.clone(),
+            started_us: parts.clock.unix_us(),
+            registry: parts.registry.clone(),
+            seats: parts.seats.clone(),
+        }
+    }
+
     /// For as long as the process lives.
     pub(super) async fn run(self) {
         loop {
@@ -100,9 +118,38 @@ impl Beat {
     /// While Redis is away, the others are taken to be where they were.
     pub(super) async fn exchange(&self) {
         match self.roster.exchange(&self.own()).await {
-            Ok(living) => self.nodes.set(living),
+            Ok(exchanged) => self.take_in(exchanged),
             Err(error) => tracing::debug!(%error, "the other nodes can't be told of this one"),
         }
+    }
+
+    /// Fails where another process that lives tells of itself by this node's name; that one stays.
+    pub(super) async fn refuse_a_namesake(&self) -> anyhow::Result<()> {
+        // Away: a namesake is noticed later.
+        let namesake = async || self.roster.exchange(&self.own()).await.ok()?.namesake;
+        if namesake().await.is_none() {
+            return Ok(());
+        }
+        // Or of this node before a crash: it does not tell again.
+        tokio::time::sleep(NAMESAKE_PAUSE).await;
+        let Some(other) = namesake().await else { return Ok(()) };
+        self.leave().await;
+        let (name, url) = (other.node, other.url);
+        anyhow::bail!(
+            "another process, at {url}, runs by the name of this node, {name:?}: give each a node.id of its own"
+        )
+    }
+
+    fn take_in(&self, exchanged: Exchanged) {
+        if let Some(other) = exchanged.namesake {
+            let (node, url) = (other.node, other.url);
+            tracing::error!(
+                node,
+                url,
+                "another process runs by the name of this node: each needs a node.id of its own"
+            );
+        }
+        self.nodes.set(exchanged.living);
     }
 
     pub(super) async fn leave(&self) {
@@ -113,6 +160,8 @@ impl Beat {
 
     fn own(&self) -> Presence {
         let Myself { node, incarnation, url } = self.nodes.myself.clone();
+        let occupied = self.seats.occupied();
+        let shares = occupied.iter().map(|tenant| (tenant.tenant.clone(), share(&self.registry, tenant))).collect();
         Presence {
             node,
             incarnation,
@@ -123,6 +172,7 @@ impl Beat {
             viewers: self.metrics.viewers.get(),
             streams: self.metrics.streams_live.get(),
             publishers: self.metrics.publishers.get(),
+            shares,
         }
     }
 }

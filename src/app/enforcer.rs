@@ -2,14 +2,14 @@
 
 use crate::cluster::seats::Seats;
 use crate::cluster::{Listener, Message};
-use crate::id::{KeyId, StreamId, TenantId};
+use crate::id::{StreamId, TenantId};
 use crate::relay::Relays;
 use crate::session::admission::Admission;
 use crate::store::Store;
 use crate::stream::backlog::Bounds;
 use crate::stream::handle::Command;
 use crate::stream::packet::Packet;
-use crate::stream::publisher::EndReason;
+use crate::stream::publisher::{EndReason, Whose};
 use crate::stream::registry::Registry;
 use crate::tenancy;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ pub(super) struct Enforcer {
 }
 
 impl Enforcer {
-    fn end_publisher(&self, stream: &StreamId, reason: EndReason, key: Option<KeyId>) {
-        self.tell(stream, Command::EndPublisher(reason, key, Box::new(|_| {})));
+    fn end_publisher(&self, stream: &StreamId, reason: EndReason, whose: Whose) {
+        self.tell(stream, Command::EndPublisher(reason, whose, Box::new(|_| {})));
     }
 
     /// Waits for room without holding up the one who tells.
@@ -47,7 +47,7 @@ impl Enforcer {
 
     /// Its publisher and its viewers have to go.
     fn end_stream(&self, stream: &StreamId, code: u16, reason: &str) {
-        self.end_publisher(stream, EndReason::Removed, None);
+        self.end_publisher(stream, EndReason::Removed, Whose::Anyones);
         self.tell(stream, Command::Order(Packet::Close { code, reason: reason.into() }));
     }
 
@@ -73,8 +73,20 @@ impl Enforcer {
     }
 
     async fn reread_stream(self, id: StreamId) {
-        if let Some(Some(stream)) = read(|| self.store.stream(&id)).await {
-            self.tell(&id, Command::Configure(tenancy::settings(&stream.settings, self.backlog)));
+        match read(|| self.store.stream(&id)).await {
+            Some(Some(stream)) => {
+                self.tell(&id, Command::Configure(tenancy::settings(&stream.settings, self.backlog)));
+            }
+            Some(None) => self.end_stream(&id, 4410, "the stream was deleted"),
+            None => {}
+        }
+    }
+
+    /// A publisher whose key was revoked has to go.
+    async fn reread_stream_keys(self, id: StreamId) {
+        if let Some(keys) = read(|| self.store.stream_keys(&id)).await {
+            let keys = keys.into_iter().map(|key| key.id).collect();
+            self.end_publisher(&id, EndReason::Revoked, Whose::NoneOf(keys));
         }
     }
 }
@@ -95,10 +107,12 @@ impl Listener for Enforcer {
     fn handle(&self, message: &Message) {
         match message {
             Message::StreamKeyRevoked { stream, key } => {
-                self.end_publisher(stream, EndReason::Revoked, Some(key.clone()));
+                self.end_publisher(stream, EndReason::Revoked, Whose::Key(key.clone()));
             }
             Message::StreamPublished { stream } => self.relays.iter().for_each(|relays| relays.look_again(stream)),
-            Message::StreamDisconnected { stream } => self.end_publisher(stream, EndReason::Disconnected, None),
+            Message::StreamDisconnected { stream } => {
+                self.end_publisher(stream, EndReason::Disconnected, Whose::Anyones);
+            }
             Message::StreamDeleted { stream } => {
                 self.admission.invalidate_all();
                 self.end_stream(stream, 4410, "the stream was deleted");
@@ -135,6 +149,7 @@ impl Listener for Enforcer {
                 }
                 for stream in self.registry.list() {
                     tokio::spawn(self.clone().reread_stream(stream.id().clone()));
+                    tokio::spawn(self.clone().reread_stream_keys(stream.id().clone()));
                 }
             }
             Message::NodeDraining { node } if *node == self.node => self.drain.notify_one(),

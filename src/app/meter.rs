@@ -3,13 +3,13 @@
 use super::surplus::{Candidate, newest};
 use super::watcher::Teller;
 use crate::clock::Clock;
-use crate::cluster::seats::{Elsewhere, Occupied, Seats};
-use crate::cluster::{Counters, Measure};
+use crate::cluster::seats::{Occupied, Seats};
+use crate::cluster::{Nodes, Share};
 use crate::id::{StreamId, TenantId};
 use crate::store::{HOUR_US, Store, Usage};
 use crate::stream::handle::{Command, Handle};
 use crate::stream::packet::{Packet, Phase};
-use crate::stream::publisher::EndReason;
+use crate::stream::publisher::{EndReason, Whose};
 use crate::stream::registry::Registry;
 use crate::stream::status::Live;
 use crate::stream::subscriber::Viewer;
@@ -32,7 +32,7 @@ pub(super) struct Meter {
     pub(super) store: Arc<dyn Store>,
     pub(super) registry: Arc<Registry>,
     pub(super) seats: Arc<Seats>,
-    pub(super) counters: Arc<dyn Counters>,
+    pub(super) nodes: Arc<Nodes>,
     pub(super) teller: Teller,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tenants: HashMap<TenantId, Measured>,
@@ -93,36 +93,30 @@ impl Meter {
             tokio::time::sleep(EVERY).await;
             let occupied = self.seats.occupied();
             for tenant in &occupied {
-                let now = self.measure(tenant).await;
+                let now = self.measure(tenant);
                 self.enforce(tenant, &now).await;
             }
             if second.is_multiple_of(WRITE_EVERY) {
                 self.write_usage().await;
             }
-            self.forget_idle(&occupied).await;
+            self.forget_idle(&occupied);
         }
     }
 
-    async fn measure(&self, tenant: &Occupied) -> Now {
-        let ingest_bps = tenant.publishing.iter().map(|stream| self.rate(stream)).sum();
-        let watched = |(stream, viewers): &(StreamId, u32)| self.rate(stream) * u64::from(*viewers);
-        let egress_bps = tenant.watched.iter().map(watched).sum();
-        let viewers = tenant.watched.iter().map(|(_, viewers)| u64::from(*viewers)).sum();
-        let streams = tenant.publishing.len() as u64;
-
-        let id = &tenant.tenant;
-        let all_streams = self.total(id, Measure::Streams, streams).await;
-        let all_viewers = self.total(id, Measure::Viewers, viewers).await;
-        let all_ingest = self.total(id, Measure::IngestBps, ingest_bps).await;
-        let all_egress = self.total(id, Measure::EgressBps, egress_bps).await;
-        let elsewhere = Elsewhere { streams: all_streams - streams, viewers: all_viewers - viewers };
-        self.seats.set_measured(id, elsewhere, all_egress);
-        Now { ingest_bps, egress_bps, viewers, all_streams, all_viewers, all_ingest, all_egress }
-    }
-
-    fn rate(&self, stream: &StreamId) -> u64 {
-        let live = self.registry.get(stream).map(|handle| handle.live()).filter(is_published);
-        live.map_or(0, |live| live.video_bps + live.audio_bps)
+    fn measure(&self, tenant: &Occupied) -> Now {
+        let own = share(&self.registry, tenant);
+        let elsewhere = self.nodes.elsewhere(&tenant.tenant);
+        let all_egress = own.egress_bps + elsewhere.egress_bps;
+        self.seats.set_egress(&tenant.tenant, all_egress);
+        Now {
+            ingest_bps: own.ingest_bps,
+            egress_bps: own.egress_bps,
+            viewers: own.viewers(),
+            all_streams: own.publishing.union(&elsewhere.publishing).count() as u64,
+            all_viewers: own.viewers() + elsewhere.viewers(),
+            all_ingest: own.ingest_bps + elsewhere.ingest_bps,
+            all_egress,
+        }
     }
 
     async fn enforce(&mut self, tenant: &Occupied, now: &Now) {
@@ -148,7 +142,7 @@ impl Meter {
         ];
         let full: Vec<_> = reached.into_iter().filter(|(_, reached)| *reached).map(|(quota, _)| quota).collect();
         for quota in full.iter().filter(|quota| !measured.full.contains(quota)) {
-            self.teller.tell("quota.reached", id, None, json!({ "quota": quota }));
+            self.teller.tell("quota.reached", id, json!({ "quota": quota }));
         }
         measured.full = full;
 
@@ -156,21 +150,21 @@ impl Meter {
             self.cut_largest(tenant);
         }
         if egress == Verdict::Cut {
-            let share = share(over_egress, now.egress_bps, now.all_egress);
-            self.cut_newest(tenant, share, |stream| self.rate(stream), "the tenant's viewers take more than they may")
-                .await;
+            let part = part(over_egress, now.egress_bps, now.all_egress);
+            let cost = |stream: &StreamId| rate(&self.registry, stream);
+            self.cut_newest(tenant, part, cost, "the tenant's viewers take more than they may").await;
         }
         if viewers == Verdict::Cut {
-            let share = share(over_viewers, now.viewers, now.all_viewers);
-            self.cut_newest(tenant, share, |_| 1, "more watch than the tenant may have viewers").await;
+            let part = part(over_viewers, now.viewers, now.all_viewers);
+            self.cut_newest(tenant, part, |_| 1, "more watch than the tenant may have viewers").await;
         }
     }
 
     fn cut_largest(&self, tenant: &Occupied) {
-        let largest = tenant.publishing.iter().max_by_key(|stream| self.rate(stream));
+        let largest = tenant.publishing.iter().max_by_key(|stream| rate(&self.registry, stream));
         if let Some(handle) = largest.and_then(|stream| self.registry.get(stream)) {
             tracing::info!(tenant = %tenant.tenant, stream = %handle.id(), "over the ingest bit rate: a stream is cut");
-            let command = Command::EndPublisher(EndReason::Quota, None, Box::new(|_| {}));
+            let command = Command::EndPublisher(EndReason::Quota, Whose::Anyones, Box::new(|_| {}));
             tokio::spawn(async move { handle.send(command).await });
         }
     }
@@ -197,13 +191,6 @@ impl Meter {
         }
     }
 
-    /// Of all nodes, as far as the others can be asked.
-    async fn total(&self, tenant: &TenantId, measure: Measure, own: u64) -> u64 {
-        // Where the cluster does not answer, this node counts for itself.
-        let _unreported = self.counters.report(tenant, measure, own).await;
-        self.counters.total(tenant, measure).await.map_or(own, |total| total.max(own))
-    }
-
     async fn write_usage(&mut self) {
         let hour_us = self.clock.unix_us() / HOUR_US * HOUR_US;
         let used: Vec<Usage> = self
@@ -228,14 +215,8 @@ impl Meter {
     }
 
     /// Those who have nobody here any more, once their usage is written.
-    async fn forget_idle(&mut self, occupied: &[Occupied]) {
+    fn forget_idle(&mut self, occupied: &[Occupied]) {
         let is_idle = |id: &TenantId| !occupied.iter().any(|tenant| tenant.tenant == *id);
-        for id in self.tenants.keys().filter(|id| is_idle(id)) {
-            for measure in [Measure::Streams, Measure::Viewers, Measure::IngestBps, Measure::EgressBps] {
-                // It drops out by itself where this fails.
-                let _unreported = self.counters.report(id, measure, 0).await;
-            }
-        }
         self.tenants.retain(|id, measured| !is_idle(id) || measured.is_used());
     }
 }
@@ -250,14 +231,31 @@ impl Measured {
     }
 }
 
+/// What a tenant has on this node.
+pub(super) fn share(registry: &Registry, tenant: &Occupied) -> Share {
+    let watched = tenant.watched.iter().map(|(stream, viewers)| rate(registry, stream) * u64::from(*viewers));
+    Share {
+        ingest_bps: tenant.publishing.iter().map(|stream| rate(registry, stream)).sum(),
+        egress_bps: watched.sum(),
+        publishing: tenant.publishing.iter().cloned().collect(),
+        watched: tenant.watched.iter().cloned().collect(),
+    }
+}
+
+/// Bits per second that a stream has.
+fn rate(registry: &Registry, stream: &StreamId) -> u64 {
+    let live = registry.get(stream).map(|handle| handle.live()).filter(is_published);
+    live.map_or(0, |live| live.video_bps + live.audio_bps)
+}
+
 fn is_published(live: &Live) -> bool {
     matches!(live.phase, Phase::Live | Phase::Stalled)
 }
 
 /// This node's part of what is too much on all of them.
-fn share(surplus: u64, own: u64, all: u64) -> u64 {
-    let part = u128::from(surplus) * u128::from(own);
-    u64::try_from(part.div_ceil(u128::from(all.max(1)))).unwrap_or(u64::MAX)
+fn part(surplus: u64, own: u64, all: u64) -> u64 {
+    let parts = u128::from(surplus) * u128::from(own);
+    u64::try_from(parts.div_ceil(u128::from(all.max(1)))).unwrap_or(u64::MAX)
 }
 
 async fn viewers(stream: &Handle) -> Vec<Viewer> {
@@ -289,9 +287,9 @@ mod tests {
 
     #[test]
     fn nodes_share_what_is_too_much_by_what_they_serve() {
-        assert_eq!(share(100, 1_000, 1_000), 100);
-        assert_eq!((share(100, 750, 1_000), share(100, 250, 1_000)), (75, 25));
-        assert_eq!((share(1, 1, 3), share(0, 1, 3), share(5, 0, 0)), (1, 0, 0));
-        assert_eq!(share(u64::MAX, u64::MAX, u64::MAX), u64::MAX);
+        assert_eq!(part(100, 1_000, 1_000), 100);
+        assert_eq!((part(100, 750, 1_000), part(100, 250, 1_000)), (75, 25));
+        assert_eq!((part(1, 1, 3), part(0, 1, 3), part(5, 0, 0)), (1, 0, 0));
+        assert_eq!(part(u64::MAX, u64::MAX, u64::MAX), u64::MAX);
     }
 }

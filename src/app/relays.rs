@@ -27,7 +27,7 @@ pub(super) fn serving(parts: &Parts, cluster: &Cluster) -> Serving {
         registry: parts.registry.clone(),
         clock: parts.clock.clone(),
         metrics: parts.metrics.clone(),
-        is_node: Box::new(move |shown| peers.verify(shown).is_some()),
+        is_node: Box::new(move |shown| peers.admit(shown).is_some()),
         may_serve: Box::new(move |stream| {
             ownership.held(stream).is_some_and(|(_, standing)| standing == Standing::Held)
         }),

@@ -1,5 +1,7 @@
 //! What looks at the streams, tells what happens to them, and calls outside: started with the node.
 
+use super::cluster::Cluster;
+use super::lost::Mourner;
 use super::meter::Meter;
 use super::watcher::{self, Teller, Watcher};
 use super::{Parts, fill_random};
@@ -13,16 +15,34 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-pub(super) fn start(config: &Config, parts: &Parts, events: mpsc::Receiver<Arc<Event>>) -> [JoinHandle<()>; 6] {
+pub(super) fn start(
+    config: &Config,
+    parts: &Parts,
+    cluster: &Cluster,
+    events: mpsc::Receiver<Arc<Event>>,
+) -> [JoinHandle<()>; 7] {
     let client = Arc::new(Client::new(Guard { allowed: config.webhooks.allowed_networks.clone() }));
     let teller = Teller { feed: parts.feed.clone(), clock: parts.clock.clone(), random: fill_random };
     let phases = watcher::phases(&parts.registry, &parts.seats);
-    let watcher = Watcher::new(parts.registry.clone(), parts.seats.clone(), teller.clone());
+    let watcher = Watcher::new(
+        parts.registry.clone(),
+        parts.seats.clone(),
+        cluster.nodes.clone(),
+        cluster.ownership.clone(),
+        teller.clone(),
+    );
+    let mourner = Mourner {
+        nodes: cluster.nodes.clone(),
+        ownership: cluster.ownership.clone(),
+        store: parts.store.clone(),
+        clock: parts.clock.clone(),
+        teller: teller.clone(),
+    };
     let meter = Meter {
         store: parts.store.clone(),
         registry: parts.registry.clone(),
         seats: parts.seats.clone(),
-        counters: parts.counters.clone(),
+        nodes: cluster.nodes.clone(),
         teller,
         clock: parts.clock.clone(),
         tenants: HashMap::new(),
@@ -37,6 +57,7 @@ pub(super) fn start(config: &Config, parts: &Parts, events: mpsc::Receiver<Arc<E
     [
         actix_rt::spawn(watcher.run(phases)),
         actix_rt::spawn(meter.run()),
+        actix_rt::spawn(mourner.run()),
         actix_rt::spawn(worker.clone().write(events)),
         actix_rt::spawn(worker.clone().announce(parts.feed.listen())),
         actix_rt::spawn(worker.send()),

@@ -1,14 +1,18 @@
-//! Tells what changed of the streams that are published here: a new phase at once, the rest each second.
+//! Tells what changed of the streams that are published here: a new phase at once, the rest each second. While another
+//! node may own one, nothing is told of it.
 
 use crate::api::warnings;
 use crate::clock::Clock;
 use crate::cluster::seats::{Occupied, Seats};
+use crate::cluster::{Nodes, Ownership, Standing};
 use crate::hooks::{Event, Feed, event};
 use crate::id::{EventId, StreamId, TenantId};
+use crate::store::PUBLISH_EVENTS;
 use crate::stream::packet::Phase;
 use crate::stream::registry::Registry;
 use crate::stream::status::Live;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,11 +31,42 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub(super) fn tell(&self, name: &'static str, tenant: &TenantId, stream: Option<StreamId>, data: Value) {
+    pub(super) fn tell(&self, name: &'static str, tenant: &TenantId, data: Value) {
+        let (tenant, at_us) = (tenant.clone(), self.clock.unix_us());
+        self.feed.tell(Event { id: self.id(), name, tenant, stream: None, fence: None, at_us, data });
+    }
+
+    /// A phase comes once in a publish.
+    pub(super) fn tell_of(&self, publish: &About, name: &'static str, data: Value) {
+        let id = if PUBLISH_EVENTS.contains(&name) { publish.once(name) } else { self.id() };
+        self.tell_as(id, publish, name, data);
+    }
+
+    pub(super) fn tell_as(&self, id: EventId, publish: &About, name: &'static str, data: Value) {
+        let About { tenant, stream, fence } = publish.clone();
+        let at_us = self.clock.unix_us();
+        self.feed.tell(Event { id, name, tenant, stream: Some(stream), fence: Some(fence), at_us, data });
+    }
+
+    fn id(&self) -> EventId {
         let mut bytes = [0; 16];
         (self.random)(&mut bytes);
-        let (id, at_us) = (EventId::from_random(bytes), self.clock.unix_us());
-        self.feed.tell(Event { id, name, tenant: tenant.clone(), stream, at_us, data });
+        EventId::from_random(bytes)
+    }
+}
+
+/// A publish that something is told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct About {
+    pub(super) tenant: TenantId,
+    pub(super) stream: StreamId,
+    pub(super) fence: u64,
+}
+
+impl About {
+    /// The id of what happens once in it.
+    pub(super) fn once(&self, what: &str) -> EventId {
+        event::once(&self.stream, self.fence, what)
     }
 }
 
@@ -39,6 +74,7 @@ impl Teller {
 pub(super) struct Entered {
     stream: StreamId,
     phase: Phase,
+    fence: u64,
     tenant: Option<TenantId>,
 }
 
@@ -47,7 +83,8 @@ pub(super) fn phases(registry: &Registry, seats: &Arc<Seats>) -> mpsc::Receiver<
     let (sender, receiver) = mpsc::channel(PHASES_MAX);
     let seats = seats.clone();
     registry.tell_phases(Box::new(move |stream, live| {
-        let entered = Entered { stream: stream.clone(), phase: live.phase, tenant: seats.publishes(stream) };
+        let (phase, fence) = (live.phase, live.fence);
+        let entered = Entered { stream: stream.clone(), phase, fence, tenant: seats.publishes(stream) };
         // Full: found within a second.
         let _ = sender.try_send(entered);
     }));
@@ -57,6 +94,8 @@ pub(super) fn phases(registry: &Registry, seats: &Arc<Seats>) -> mpsc::Receiver<
 pub(super) struct Watcher {
     registry: Arc<Registry>,
     seats: Arc<Seats>,
+    nodes: Arc<Nodes>,
+    ownership: Arc<dyn Ownership>,
     teller: Teller,
     known: HashMap<StreamId, Known>,
 }
@@ -67,21 +106,34 @@ struct Known {
     /// Published on this node: another one's phases are told there.
     is_ours: bool,
     phase: Phase,
+    fence: u64,
     viewers: usize,
-    warnings: Vec<&'static str>,
+    warnings: Vec<Cow<'static, str>>,
 }
 
 impl Known {
     fn new(tenant: TenantId) -> Self {
-        Self { tenant, is_ours: false, phase: Phase::Waiting, viewers: 0, warnings: Vec::new() }
+        Self { tenant, is_ours: false, phase: Phase::Waiting, fence: 0, viewers: 0, warnings: Vec::new() }
     }
+}
+
+/// A stream's viewers on all nodes, and whether this one tells of them.
+struct Counted {
+    viewers: usize,
+    is_ours_to_tell: bool,
 }
 
 type Told = Vec<(&'static str, Value)>;
 
 impl Watcher {
-    pub(super) fn new(registry: Arc<Registry>, seats: Arc<Seats>, teller: Teller) -> Self {
-        Self { registry, seats, teller, known: HashMap::new() }
+    pub(super) fn new(
+        registry: Arc<Registry>,
+        seats: Arc<Seats>,
+        nodes: Arc<Nodes>,
+        ownership: Arc<dyn Ownership>,
+        teller: Teller,
+    ) -> Self {
+        Self { registry, seats, nodes, ownership, teller, known: HashMap::new() }
     }
 
     /// For as long as the process lives.
@@ -97,7 +149,10 @@ impl Watcher {
     }
 
     fn enter(&mut self, entered: Entered) {
-        let Entered { stream, phase, tenant } = entered;
+        let Entered { stream, phase, fence, tenant } = entered;
+        if is_in_doubt(self.ownership.as_ref(), &stream) {
+            return;
+        }
         if let Some(tenant) = &tenant {
             let known = self.known.entry(stream.clone()).or_insert_with(|| Known::new(tenant.clone()));
             known.is_ours = true;
@@ -105,8 +160,9 @@ impl Watcher {
         if let Some(known) = self.known.get_mut(&stream) {
             // Who publishes elsewhere now is told of there.
             known.is_ours &= tenant.is_some() || phase != Phase::Live;
+            known.fence = fence;
             let (told, tenant) = (known.enter(phase), known.tenant.clone());
-            self.tell(told, &tenant, &stream);
+            self.tell(told, &About { tenant, stream, fence });
         }
     }
 
@@ -120,20 +176,36 @@ impl Watcher {
         }
         let mut events = Vec::new();
         self.known.retain(|stream, known| {
+            if is_in_doubt(self.ownership.as_ref(), stream) {
+                return true;
+            }
             let live = self.registry.get(stream).map(|handle| handle.live());
-            events.push((stream.clone(), known.tenant.clone(), known.look(live.as_ref())));
+            known.is_ours &= !live.as_ref().is_some_and(|live| live.is_fed && live.phase == Phase::Live);
+            let viewers = live.as_ref().map_or(0, |live| live.viewers);
+            let counted = Counted {
+                viewers: viewers + self.nodes.viewers_of(stream),
+                is_ours_to_tell: known.is_ours || self.nodes.is_first_to_watch(stream),
+            };
+            let told = known.look(live.as_ref(), counted);
+            let (tenant, fence) = (known.tenant.clone(), known.fence);
+            events.push((told, About { tenant, stream: stream.clone(), fence }));
             live.is_some()
         });
-        for (stream, tenant, told) in events {
-            self.tell(told, &tenant, &stream);
+        for (told, publish) in events {
+            self.tell(told, &publish);
         }
     }
 
-    fn tell(&self, told: Told, tenant: &TenantId, stream: &StreamId) {
+    fn tell(&self, told: Told, publish: &About) {
         for (name, data) in told {
-            self.teller.tell(name, tenant, Some(stream.clone()), data);
+            self.teller.tell_of(publish, name, data);
         }
     }
+}
+
+/// Suspended, or of a process that stood still: what is to be told is told when it is known whose the stream is.
+fn is_in_doubt(ownership: &dyn Ownership, stream: &StreamId) -> bool {
+    ownership.held(stream).is_some_and(|(_, standing)| standing != Standing::Held)
 }
 
 impl Known {
@@ -153,19 +225,19 @@ impl Known {
     }
 
     /// None: it has stopped.
-    fn look(&mut self, live: Option<&Live>) -> Told {
+    fn look(&mut self, live: Option<&Live>, counted: Counted) -> Told {
+        self.fence = live.map_or(self.fence, |live| live.fence);
         let mut told = self.enter(live.map_or(Phase::Ended, |live| live.phase));
-        let viewers = live.map_or(0, |live| live.viewers);
-        if viewers != self.viewers {
-            self.viewers = viewers;
-            told.push((event::VIEWERS, json!({ "viewers": viewers })));
+        let before = std::mem::replace(&mut self.viewers, counted.viewers);
+        if before != counted.viewers && counted.is_ours_to_tell {
+            told.push((event::VIEWERS, json!({ "viewers": counted.viewers })));
         }
         let Some(live) = live.filter(|live| live.phase == Phase::Live && self.is_ours) else { return told };
         let found = warnings(live);
         for warning in found.iter().filter(|warning| !self.warnings.contains(&warning.code)) {
             told.push(("stream.warning", json!({ "code": warning.code, "message": warning.message })));
         }
-        self.warnings = found.iter().map(|warning| warning.code).collect();
+        self.warnings = found.into_iter().map(|warning| warning.code).collect();
         told
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::coordinator::{Found, Table};
-use super::{Bus, Counters, Listener, Measure, Message, Owner, Presence, Result, Roster, lease};
+use super::{Bus, Exchanged, Listener, Message, Owner, Presence, Result, Roster, lease};
 use crate::clock::Clock;
-use crate::id::{StreamId, TenantId};
+use crate::id::StreamId;
 
 /// Leases of one process, or of as many as share it in a test.
 pub struct LocalTable {
@@ -67,29 +67,6 @@ impl Table for LocalTable {
     }
 }
 
-#[derive(Default)]
-pub struct LocalCounters {
-    values: Mutex<HashMap<(TenantId, Measure), u64>>,
-}
-
-#[async_trait]
-impl Counters for LocalCounters {
-    async fn report(&self, tenant: &TenantId, measure: Measure, value: u64) -> Result<()> {
-        let mut values = lock(&self.values);
-        let key = (tenant.clone(), measure);
-        if value == 0 {
-            values.remove(&key);
-        } else {
-            values.insert(key, value);
-        }
-        Ok(())
-    }
-
-    async fn total(&self, tenant: &TenantId, measure: Measure) -> Result<u64> {
-        Ok(lock(&self.values).get(&(tenant.clone(), measure)).copied().unwrap_or(0))
-    }
-}
-
 /// One node, or as many as share it in a test.
 pub struct LocalRoster {
     clock: Arc<dyn Clock>,
@@ -104,12 +81,17 @@ impl LocalRoster {
 
 #[async_trait]
 impl Roster for LocalRoster {
-    async fn exchange(&self, own: &Presence) -> Result<Vec<Presence>> {
+    async fn exchange(&self, own: &Presence) -> Result<Exchanged> {
         let now = self.clock.monotonic();
         let mut nodes = lock(&self.nodes);
-        nodes.insert(own.node.clone(), (own.clone(), now + lease::TTL));
+        let before = nodes.insert(own.node.clone(), (own.clone(), now + lease::TTL));
         nodes.retain(|_, (_, until)| *until > now);
-        Ok(nodes.values().map(|(presence, _)| presence.clone()).collect())
+        let is_another =
+            |(presence, until): &(Presence, Duration)| presence.incarnation != own.incarnation && *until > now;
+        Ok(Exchanged {
+            living: nodes.values().map(|(presence, _)| presence.clone()).collect(),
+            namesake: before.filter(is_another).map(|(presence, _)| presence),
+        })
     }
 
     async fn leave(&self, own: &Presence) -> Result<()> {

@@ -12,6 +12,7 @@ pub mod peers;
 pub mod redis;
 pub mod seats;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -22,7 +23,7 @@ use crate::store;
 
 pub use coordinator::{Coordinator, Fences, Found, Table};
 pub use lease::Standing;
-pub use local::{LocalBus, LocalCounters, LocalRoster, LocalTable};
+pub use local::{LocalBus, LocalRoster, LocalTable};
 pub use nodes::Nodes;
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -62,7 +63,7 @@ pub struct Owner {
 }
 
 /// This process, as others know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Myself {
     pub node: String,
     pub incarnation: String,
@@ -102,8 +103,32 @@ pub trait Ownership: Send + Sync {
     async fn locate(&self, stream: &StreamId) -> Result<Option<Owner>>;
 }
 
+/// What a tenant has on a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    pub publishing: BTreeSet<StreamId>,
+    pub watched: BTreeMap<StreamId, u32>,
+    pub ingest_bps: u64,
+    pub egress_bps: u64,
+}
+
+impl Share {
+    pub fn viewers(&self) -> u64 {
+        self.watched.values().map(|count| u64::from(*count)).sum()
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.publishing.extend(other.publishing.iter().cloned());
+        for (stream, count) in &other.watched {
+            *self.watched.entry(stream.clone()).or_default() += count;
+        }
+        self.ingest_bps += other.ingest_bps;
+        self.egress_bps += other.egress_bps;
+    }
+}
+
 /// A node as it tells of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
     pub node: String,
     pub incarnation: String,
@@ -119,30 +144,27 @@ pub struct Presence {
     pub streams: i64,
     /// RTMP connections.
     pub publishers: i64,
+    /// What is counted over all nodes; earlier versions tell nothing of it.
+    #[serde(default)]
+    pub shares: BTreeMap<TenantId, Share>,
 }
 
-/// The nodes that live: each tells of itself, and drops out a few seconds after it stops telling.
+/// What a node hears when it tells of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exchanged {
+    /// This node included.
+    pub living: Vec<Presence>,
+    /// Another process told of itself by this node's name, within the last few seconds and since this one did.
+    pub namesake: Option<Presence>,
+}
+
+/// The nodes that live, and what each has of what is counted over all: one that stops telling drops out with its share
+/// a few seconds later.
 #[async_trait]
 pub trait Roster: Send + Sync {
-    /// Tells of this node and hears of all, this one included.
-    async fn exchange(&self, own: &Presence) -> Result<Vec<Presence>>;
+    /// Tells of this node and hears of all.
+    async fn exchange(&self, own: &Presence) -> Result<Exchanged>;
     async fn leave(&self, own: &Presence) -> Result<()>;
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Measure {
-    Streams,
-    Viewers,
-    IngestBps,
-    EgressBps,
-}
-
-/// Values that each node tells of itself and that are summed over all; a node that stops telling drops out.
-#[async_trait]
-pub trait Counters: Send + Sync {
-    /// Replaces this node's earlier value.
-    async fn report(&self, tenant: &TenantId, measure: Measure, value: u64) -> Result<()>;
-    async fn total(&self, tenant: &TenantId, measure: Measure) -> Result<u64>;
 }
 
 /// What takes effect on every node at once.

@@ -48,8 +48,9 @@ impl Peers {
         node::issue(&self.secrets, &self.node, to, self.clock.unix_us())
     }
 
-    /// The node that shows this one its credential.
-    pub fn verify(&self, credential: &str) -> Option<String> {
+    /// The node that asks, by its `Authorization`; None: it shows no credential for this one.
+    pub fn admit(&self, authorization: Option<&str>) -> Option<String> {
+        let credential = authorization?.strip_prefix("Bearer ")?;
         node::verify(&self.secrets, credential, &self.node, self.clock.unix_us())
     }
 

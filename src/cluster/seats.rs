@@ -1,8 +1,9 @@
-//! Who of a tenant publishes and watches on this node: what quotas count, exactly.
+//! Who of a tenant publishes and watches: what quotas count, exactly on this node, and as last told on the others.
 
+use super::Nodes;
 use crate::id::{StreamId, TenantId};
 use crate::store::{Quotas, Tenant};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What there is no room for.
@@ -29,22 +30,15 @@ impl Full {
     }
 }
 
-/// What a tenant has on this node, and what is known of the other nodes.
+/// What a tenant has on this node.
 #[derive(Debug, Default)]
 struct Room {
     quotas: Quotas,
     publishers: HashMap<StreamId, u32>,
     viewers: HashMap<StreamId, u32>,
     subjects: HashMap<(StreamId, String), u32>,
-    elsewhere: Elsewhere,
+    /// Over all nodes.
     egress_bps: u64,
-}
-
-/// What the tenant has on other nodes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Elsewhere {
-    pub streams: u64,
-    pub viewers: u64,
 }
 
 /// A tenant as it was a moment ago.
@@ -57,7 +51,10 @@ pub struct Occupied {
 }
 
 #[derive(Debug, Default)]
-pub struct Seats(Mutex<HashMap<TenantId, Room>>);
+pub struct Seats {
+    rooms: Mutex<HashMap<TenantId, Room>>,
+    nodes: Arc<Nodes>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
@@ -75,12 +72,19 @@ pub struct Seat {
 }
 
 impl Seats {
-    /// A stream counts once, however often it is taken over.
+    /// With what the other nodes tell.
+    pub fn new(nodes: Arc<Nodes>) -> Self {
+        Self { rooms: Mutex::default(), nodes }
+    }
+
+    /// A stream counts once, however often it is taken over, from whichever node.
     pub fn publisher(self: &Arc<Self>, tenant: &Tenant, stream: &StreamId) -> Result<Seat, Full> {
+        let elsewhere = self.nodes.elsewhere(&tenant.id);
         let mut rooms = self.lock();
         let room = room(&mut rooms, tenant);
-        let others = room.publishers.keys().filter(|other| *other != stream).count() as u64;
-        let is_full = tenant.quotas.streams.is_some_and(|most| others + room.elsewhere.streams >= u64::from(most));
+        let all: BTreeSet<_> = room.publishers.keys().chain(&elsewhere.publishing).collect();
+        let others = all.into_iter().filter(|other| *other != stream).count() as u64;
+        let is_full = tenant.quotas.streams.is_some_and(|most| others >= u64::from(most));
         if is_full {
             forget_if_empty(&mut rooms, &tenant.id);
             return Err(Full::Streams);
@@ -96,9 +100,10 @@ impl Seats {
         stream: &StreamId,
         limited: Option<(&str, u32)>,
     ) -> Result<Seat, Full> {
+        let elsewhere = self.nodes.elsewhere(&tenant.id).viewers();
         let mut rooms = self.lock();
         let room = room(&mut rooms, tenant);
-        let there = room.viewers.values().map(|count| u64::from(*count)).sum::<u64>() + room.elsewhere.viewers;
+        let there = room.viewers.values().map(|count| u64::from(*count)).sum::<u64>() + elsewhere;
         let subject = |(subject, _): (&str, u32)| (stream.clone(), subject.to_owned());
         let sessions = limited.and_then(|l| room.subjects.get(&subject(l)).copied()).unwrap_or(0);
         let full = match (tenant.quotas.viewers, tenant.quotas.egress_bps, limited) {
@@ -156,15 +161,15 @@ impl Seats {
         }
     }
 
-    pub fn set_measured(&self, tenant: &TenantId, elsewhere: Elsewhere, egress_bps: u64) {
+    /// What goes out over all nodes.
+    pub fn set_egress(&self, tenant: &TenantId, egress_bps: u64) {
         if let Some(room) = self.lock().get_mut(tenant) {
-            room.elsewhere = elsewhere;
             room.egress_bps = egress_bps;
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, Room>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -210,6 +215,15 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::{Presence, Share};
+
+    /// Another node with this.
+    fn elsewhere(tenant: &Tenant, share: Share) -> Arc<Nodes> {
+        let nodes = Arc::new(Nodes::default());
+        let shares = [(tenant.id.clone(), share)].into();
+        nodes.set(vec![Presence { node: "other".to_owned(), shares, ..Presence::default() }]);
+        nodes
+    }
 
     fn tenant(quotas: Quotas) -> Tenant {
         let id = TenantId::from_random([1; 16]);
@@ -236,11 +250,21 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_moves_here_from_another_node_needs_no_second_place() {
+        let tenant = tenant(Quotas { streams: Some(1), ..Quotas::default() });
+        let nodes = elsewhere(&tenant, Share { publishing: [stream(1)].into(), ..Share::default() });
+        let seats = Arc::new(Seats::new(nodes));
+        assert_eq!(seats.publisher(&tenant, &stream(2)).unwrap_err(), Full::Streams);
+        assert!(seats.publisher(&tenant, &stream(1)).is_ok());
+    }
+
+    #[test]
     fn viewers_are_counted_over_all_streams_and_nodes() {
-        let (seats, tenant) = (Arc::new(Seats::default()), tenant(Quotas { viewers: Some(3), ..Quotas::default() }));
+        let tenant = tenant(Quotas { viewers: Some(3), ..Quotas::default() });
+        let nodes = elsewhere(&tenant, Share { watched: [(stream(1), 1)].into(), ..Share::default() });
+        let seats = Arc::new(Seats::new(nodes));
         let one = seats.viewer(&tenant, &stream(1), None).unwrap();
         let _two = seats.viewer(&tenant, &stream(2), None).unwrap();
-        seats.set_measured(&tenant.id, Elsewhere { streams: 0, viewers: 1 }, 0);
         assert_eq!(seats.viewer(&tenant, &stream(1), None).unwrap_err(), Full::Viewers);
         drop(one);
         assert!(seats.viewer(&tenant, &stream(1), None).is_ok());
@@ -262,7 +286,7 @@ mod tests {
         let quotas = Quotas { egress_bps: Some(1_000), ..Quotas::default() };
         let (seats, tenant) = (Arc::new(Seats::default()), tenant(quotas));
         let _one = seats.viewer(&tenant, &stream(1), None).unwrap();
-        seats.set_measured(&tenant.id, Elsewhere::default(), 1_000);
+        seats.set_egress(&tenant.id, 1_000);
         assert_eq!(seats.viewer(&tenant, &stream(1), None).unwrap_err(), Full::Egress);
     }
 }

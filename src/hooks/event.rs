@@ -3,6 +3,7 @@
 use crate::id::{EventId, StreamId, TenantId};
 use crate::store::{Happened, Webhook};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -21,6 +22,8 @@ pub struct Event {
     pub name: &'static str,
     pub tenant: TenantId,
     pub stream: Option<StreamId>,
+    /// Of the publish that it is about: it is not kept once a newer one was accepted.
+    pub fence: Option<u64>,
     pub at_us: i64,
     pub data: Value,
 }
@@ -55,6 +58,14 @@ impl Event {
         }
         json!({ "id": self.id.as_str(), "type": self.name, "timestamp": timestamp, "data": data })
     }
+}
+
+/// Of what happens once in a publish: whoever tells it, it is kept and sent once.
+pub fn once(stream: &StreamId, fence: u64, name: &str) -> EventId {
+    let digest = Sha256::digest(format!("{stream} {fence} {name}"));
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    EventId::from_random(id)
 }
 
 /// Whether a webhook may name an event.

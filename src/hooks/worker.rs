@@ -62,10 +62,14 @@ impl Worker {
             let happened = event.happened();
             let ids: Vec<_> = (0..WEBHOOKS_MAX).map(|_| DeliveryId::from_random(self.random())).collect();
             loop {
-                match self.parts.store.record_event(&happened, &ids).await {
-                    // Written by a try that was not answered in time.
+                match self.parts.store.record_event(&happened, event.fence, &ids).await {
+                    // Written by another node, or by a try that was not answered in time.
                     Ok(()) | Err(Error::Conflict(Conflict::Exists)) => {
                         self.due.notify_one();
+                        break;
+                    }
+                    Err(Error::Conflict(Conflict::Superseded)) => {
+                        tracing::debug!(event = event.name, tenant = %event.tenant, "too late to be kept");
                         break;
                     }
                     Err(Error::Unavailable(_)) => tokio::time::sleep(EVERY).await,

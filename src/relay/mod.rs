@@ -16,4 +16,4 @@ mod server;
 #[cfg(feature = "node")]
 pub use following::{Credential, Parts, Relays};
 #[cfg(feature = "node")]
-pub use server::{Serving, configure};
+pub use server::{IsNode, Serving, configure};

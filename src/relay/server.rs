@@ -35,12 +35,14 @@ const QUIET_MAX: Duration = Duration::from_secs(10);
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
+/// Whether the `Authorization` that was shown holds a node's credential for this one.
+pub type IsNode = Box<dyn Fn(Option<&str>) -> bool + Send + Sync>;
+
 pub struct Serving {
     pub registry: Arc<Registry>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
-    /// Whether what was shown is a node's credential for this one.
-    pub is_node: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    pub is_node: IsNode,
     /// Whether this node owns the stream beyond doubt: one that can't renew its lease takes no new followers.
     pub may_serve: Box<dyn Fn(&StreamId) -> bool + Send + Sync>,
 }
@@ -55,8 +57,8 @@ async fn relay(
     stream: web::Path<String>,
     serving: web::Data<Serving>,
 ) -> HttpResponse {
-    let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    if !shown.is_some_and(|shown| (serving.is_node)(shown)) {
+    let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if !(serving.is_node)(shown) {
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "only nodes of this cluster may follow");
         return problem.to_response();
     }

@@ -108,7 +108,7 @@ impl Node {
             registry: registry.clone(),
             clock,
             metrics: metrics.clone(),
-            is_node: Box::new(move |shown| shown == format!("for {name}")),
+            is_node: Box::new(move |shown| shown == Some(&format!("Bearer for {name}"))),
             may_serve: Box::new(|_| true),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

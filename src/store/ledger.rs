@@ -180,7 +180,8 @@ pub trait Ledger: Send + Sync {
     async fn delete_webhook(&self, id: &WebhookId, audit: Entry) -> Result<()>;
 
     /// Keeps an event, with a delivery for each webhook that wants it; `ids` are theirs, at least [`WEBHOOKS_MAX`].
-    async fn record_event(&self, event: &Happened, ids: &[DeliveryId]) -> Result<()>;
+    /// One of a publish with a `fence` is refused once a higher one was accepted.
+    async fn record_event(&self, event: &Happened, fence: Option<u64>, ids: &[DeliveryId]) -> Result<()>;
     /// What came after this event, oldest first; nothing where it is not known. `tenant` None: of all.
     async fn events_after(&self, tenant: Option<&TenantId>, after: &EventId, limit: u32) -> Result<Vec<Happened>>;
     /// Those of [`PUBLISH_EVENTS`], newest first.

@@ -58,6 +58,8 @@ pub enum Conflict {
     Exists,
     #[error("it was changed meanwhile")]
     Stale,
+    #[error("a newer publish of the stream was accepted")]
+    Superseded,
     #[error("a stream has at most {STREAM_KEYS_MAX} keys at once")]
     TooManyKeys,
     #[error("a tenant has at most {WEBHOOKS_MAX} webhooks")]

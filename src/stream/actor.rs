@@ -6,7 +6,7 @@ use crate::stream::audience::Audience;
 use crate::stream::handle::{Command, Handle};
 use crate::stream::mailbox::ActorMailbox;
 use crate::stream::packet::Packet;
-use crate::stream::publisher::{EndReason, Refusal};
+use crate::stream::publisher::{EndReason, Refusal, Whose};
 use crate::stream::state::State;
 use crate::stream::tally::Tally;
 use crate::stream::upstream::Source;
@@ -97,7 +97,7 @@ impl Stream {
             Command::Publish(publish, reply) => return reply(self.state.handle_publish(publish, now_us)),
             Command::Media(from, item) => self.state.handle_media(from, item, now_us).unwrap_or_else(|error| {
                 tracing::warn!(stream = %self.birth.id, %error, "the publisher's media can't be cut");
-                self.state.end_publisher(EndReason::Malformed, None, now_us).1
+                self.state.end_publisher(EndReason::Malformed, &Whose::Anyones, now_us).1
             }),
             Command::Feed(id, packet) if self.source.is(id) => self.state.handle_feed(packet, now_us),
             Command::Feed(..) => return,
@@ -115,8 +115,8 @@ impl Stream {
             Command::Sessions(reply) => return reply(self.audience.hubs.viewers().cloned().collect()),
             Command::Order(packet) => vec![packet],
             Command::Configure(settings) => return self.state.configure(settings),
-            Command::EndPublisher(reason, key, reply) => {
-                let (was_there, packets) = self.state.end_publisher(reason, key.as_ref(), now_us);
+            Command::EndPublisher(reason, whose, reply) => {
+                let (was_there, packets) = self.state.end_publisher(reason, &whose, now_us);
                 reply(was_there);
                 packets
             }

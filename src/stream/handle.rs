@@ -1,9 +1,9 @@
 //! How everybody else speaks to a stream: no actor type shows.
 
-use crate::id::{KeyId, SessionId, StreamId};
+use crate::id::{SessionId, StreamId};
 use crate::media::frame::Item;
 use crate::stream::packet::Packet;
-use crate::stream::publisher::{EndReason, Publish, PublisherId, Refusal};
+use crate::stream::publisher::{EndReason, Publish, PublisherId, Refusal, Whose};
 use crate::stream::qoe::{Report, Summary};
 use crate::stream::state::Settings;
 use crate::stream::status::{Live, Status};
@@ -37,8 +37,8 @@ pub enum Command {
     Sessions(Reply<Vec<Viewer>>),
     Order(Packet),
     Configure(Settings),
-    /// Only where this key publishes, if one is named; the answer tells whether there was anyone to end.
-    EndPublisher(EndReason, Option<KeyId>, Reply<bool>),
+    /// The answer tells whether there was anyone to end.
+    EndPublisher(EndReason, Whose, Reply<bool>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

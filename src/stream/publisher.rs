@@ -33,6 +33,25 @@ pub trait Publisher: Send {
     fn end(&self, reason: EndReason);
 }
 
+/// Which publisher is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    Anyones,
+    Key(KeyId),
+    /// One whose key is none of these.
+    NoneOf(Vec<KeyId>),
+}
+
+impl Whose {
+    pub fn is(&self, key: &KeyId) -> bool {
+        match self {
+            Self::Anyones => true,
+            Self::Key(meant) => meant == key,
+            Self::NoneOf(others) => !others.contains(key),
+        }
+    }
+}
+
 /// What is done with a second publisher while the first one lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecondPublisher {

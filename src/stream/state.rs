@@ -9,7 +9,7 @@ use crate::media::frame::Item;
 use crate::stream::backlog::{Backlog, Bounds};
 use crate::stream::meter::Meter;
 use crate::stream::packet::{Edges, Epoch, Epoched, Framed, Packet, Phase, Snapshot};
-use crate::stream::publisher::{EndReason, Publish, Publisher, PublisherId, Refusal, SecondPublisher};
+use crate::stream::publisher::{EndReason, Publish, Publisher, PublisherId, Refusal, SecondPublisher, Whose};
 use crate::stream::status::Live;
 use std::sync::Arc;
 
@@ -135,9 +135,9 @@ impl State {
         }
     }
 
-    /// Ends the publisher, whoever it is or only where it has this key; true where there was one.
-    pub fn end_publisher(&mut self, reason: EndReason, key: Option<&KeyId>, now_us: i64) -> (bool, Vec<Packet>) {
-        let meant = self.current.as_ref().filter(|current| key.is_none_or(|key| current.key == *key));
+    /// Ends the publisher where it is the one meant; true where there was one.
+    pub fn end_publisher(&mut self, reason: EndReason, whose: &Whose, now_us: i64) -> (bool, Vec<Packet>) {
+        let meant = self.current.as_ref().filter(|current| whose.is(&current.key));
         let Some(current) = meant else { return (false, Vec::new()) };
         current.publisher.end(reason);
         (true, self.interrupt(now_us))
@@ -197,6 +197,7 @@ impl State {
             phase: self.phase,
             since_us: self.phase_since_us,
             viewers,
+            fence: self.fence(),
             is_fed: self.is_fed,
             tracks: self.init.as_ref().map(|i| i.tracks.clone()).unwrap_or_default(),
             video_bps: if is_live { self.meter.video_bps } else { 0 },

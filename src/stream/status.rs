@@ -15,6 +15,8 @@ pub struct Live {
     /// Unix time since which the phase holds.
     pub since_us: i64,
     pub viewers: usize,
+    /// Of the newest publish that is known of; 0: of none.
+    pub fence: u64,
     /// The publisher is on another node, which tells of the stream.
     pub is_fed: bool,
     pub tracks: Vec<Track>,
@@ -50,6 +52,7 @@ impl Status {
             phase: Phase::Waiting,
             since_us,
             viewers: 0,
+            fence: 0,
             is_fed: false,
             tracks: Vec::new(),
             video_bps: 0,

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use weir::api::{Health, Parts, Phase, State};
 use weir::auth::secret::Secrets;
 use weir::clock::Manual;
+use weir::cluster::peers::Peers;
 use weir::cluster::{Bus, Listener, LocalBus, Message, Myself, Nodes};
 use weir::config::Config;
 use weir::hooks::Feed;
@@ -113,6 +114,7 @@ impl Api {
         let parts = Parts {
             feed: feed.clone(),
             health: health.clone(),
+            peers: Arc::new(Peers::new(myself.node.clone(), secrets.clone(), clock.clone())),
             nodes: Arc::new(Nodes::new(myself)),
             store,
             bus,
@@ -324,7 +326,7 @@ away! { Ledger:
     redeliver(webhook: &WebhookId, id: &DeliveryId, audit: Entry) -> Delivery;
     add_usage(used: &[Usage]) -> ();
     usage(tenant: &TenantId, from_us: i64, to_us: i64, limit: u32) -> Vec<Usage>;
-    record_event(event: &Happened, ids: &[DeliveryId]) -> ();
+    record_event(event: &Happened, fence: Option<u64>, ids: &[DeliveryId]) -> ();
     events_after(tenant: Option<&TenantId>, after: &EventId, limit: u32) -> Vec<Happened>;
     publish_events(stream: &StreamId, page: &Page) -> Vec<Happened>;
     forget_before(replays_us: i64, events_us: i64) -> ();

@@ -101,6 +101,7 @@ fn event(n: u8, tenant: &str, name: &'static str) -> Event {
         name,
         tenant: TenantId::parse(tenant).unwrap(),
         stream: Some(StreamId::from_random([n; 16])),
+        fence: None,
         at_us: NOW_US + i64::from(n),
         data: json!({"n": n}),
     }
@@ -112,7 +113,7 @@ async fn one_who_lost_its_connection_hears_what_it_missed_once() {
     let (one, other) = (api.tenant("one").await, api.tenant("other").await);
     let reader = api.api_key(Some(&one), "reader").await;
     for (n, tenant) in [(1, &one), (2, &one), (3, &other), (4, &one)] {
-        api.store().record_event(&event(n, tenant, "stream.live").happened(), &[]).await.unwrap();
+        api.store().record_event(&event(n, tenant, "stream.live").happened(), None, &[]).await.unwrap();
     }
     let last = EventId::from_random([1; 16]).to_string();
     let request = reader.request(Method::GET, "/events").insert_header(("Last-Event-ID", last));

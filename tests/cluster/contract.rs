@@ -1,10 +1,10 @@
 //! What the cluster's traits promise, of two nodes.
 
-use super::{Bench, presence, until};
+use super::{Bench, myself, presence, until};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use weir::cluster::{Error, Listener, Message, Standing, lease};
-use weir::id::StreamId;
+use weir::cluster::{Error, Listener, Message, Nodes, Presence, Share, Standing, lease};
+use weir::id::{StreamId, TenantId};
 
 /// Past the end of a lease.
 const EXPIRED: Duration = lease::TTL.saturating_add(Duration::from_millis(100));
@@ -110,7 +110,7 @@ pub(super) async fn a_stream_that_is_not_there_cannot_be_claimed(bench: &Bench) 
 
 pub(super) async fn nodes_hear_of_each_other_while_they_live(bench: &Bench) {
     let names = async |name: &str| {
-        let mut nodes = bench.one.roster.exchange(&presence(name)).await.unwrap();
+        let mut nodes = bench.one.roster.exchange(&presence(name)).await.unwrap().living;
         nodes.sort_by(|one, other| one.node.cmp(&other.node));
         nodes.into_iter().map(|presence| presence.node).collect::<Vec<_>>()
     };
@@ -121,6 +121,37 @@ pub(super) async fn nodes_hear_of_each_other_while_they_live(bench: &Bench) {
     names("other").await;
     bench.pass(EXPIRED).await;
     assert_eq!(names("one").await, ["one"]);
+}
+
+pub(super) async fn a_process_of_the_same_name_is_noticed_while_it_lives(bench: &Bench) {
+    let own = presence("one");
+    let other = Presence { incarnation: "another".to_owned(), ..own.clone() };
+    let namesake = async |own: &Presence| bench.one.roster.exchange(own).await.unwrap().namesake;
+    assert_eq!(namesake(&own).await, None);
+    assert_eq!(namesake(&own).await, None);
+    assert_eq!(namesake(&other).await, Some(own.clone()));
+    assert_eq!(namesake(&other).await, None);
+    assert_eq!(namesake(&own).await, Some(other));
+    bench.pass(EXPIRED).await;
+    assert_eq!(namesake(&Presence { incarnation: "third".to_owned(), ..own }).await, None);
+}
+
+pub(super) async fn what_nodes_count_is_summed_and_a_dead_nodes_share_goes_with_it(bench: &Bench) {
+    let tenant = TenantId::from_random([1; 16]);
+    let tell = async |node: &str, viewers: u32| {
+        let watched = [(bench.stream.clone(), viewers)].into();
+        let shares = [(tenant.clone(), Share { watched, ..Share::default() })].into();
+        let living = bench.one.roster.exchange(&Presence { shares, ..presence(node) }).await.unwrap().living;
+        let nodes = Nodes::new(myself(node));
+        nodes.set(living);
+        nodes.elsewhere(&tenant).viewers()
+    };
+    assert_eq!(tell("one", 3).await, 0);
+    assert_eq!(tell("two", 4).await, 3);
+    assert_eq!(tell("one", 5).await, 4);
+    assert_eq!(tell("three", 1).await, 9);
+    bench.pass(EXPIRED).await;
+    assert_eq!(tell("one", 5).await, 0);
 }
 
 #[derive(Default)]

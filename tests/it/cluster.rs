@@ -2,7 +2,7 @@
 
 use crate::support::cluster::{Cluster, until_async};
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::{Encoder, Seen, Stream, Viewer, Weir};
+use crate::support::{ADMIN_KEY, Encoder, Seen, Stream, Viewer, Weir};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -292,4 +292,142 @@ async fn a_revoked_key_ends_its_publisher_on_any_node() {
     two.delete(&format!("/streams/{}/keys/{key}", stream.id)).await;
     encoder.ended().await;
     figure("F33: cut by the API of another node", start.elapsed(), Duration::from_secs(2));
+}
+
+/// Fault F34.
+#[actix_rt::test]
+async fn a_viewer_is_kicked_by_any_node() {
+    let cluster = Cluster::start().await;
+    let [one, two] = cluster.nodes(["one", "two"]).await;
+    let stream = one.public_stream().await;
+    let _encoder = Encoder::start(&one.rtmp_url(&stream.key)).await;
+    let mut viewer = Viewer::connect(&one, &stream, "weir.v1").await;
+    viewer.video(5).await;
+    let session = until_async("the session to be listed", async || {
+        let sessions = two.get(&format!("/sessions?stream={}", stream.id)).await;
+        let session = &sessions["data"].as_array().unwrap().first()?;
+        assert_eq!(session["node"], "one");
+        Some(session["id"].as_str().unwrap().to_owned())
+    })
+    .await;
+    let start = Instant::now();
+    two.delete(&format!("/sessions/{session}")).await;
+    viewer.until(|seen| matches!(seen, Seen::Close(4410))).await;
+    figure("F34: kicked by the API of another node", start.elapsed(), Duration::from_secs(2));
+}
+
+#[actix_rt::test]
+async fn what_was_changed_while_a_node_could_not_hear_of_it_holds_once_it_can() {
+    let cluster = Cluster::start().await;
+    let proxy = Proxy::start(&cluster.redis.address());
+    let one = cluster.node_by("one", &proxy.address.to_string()).await;
+    let two = cluster.node("two").await;
+    until_async("the nodes to hear of each other", async || {
+        let listed = two.get("/nodes").await;
+        (listed["data"].as_array().unwrap().len() == 2).then_some(())
+    })
+    .await;
+    let [revoked, deleted, kicked, kept] =
+        [one.public_stream().await, one.public_stream().await, one.public_stream().await, one.public_stream().await];
+    let (of_signed, of_disabled) = (one.tenant().await, one.tenant().await);
+    let signed = one.stream_of(&of_signed, json!({ "policy": "signed" })).await;
+    let disabled = one.stream_of(&of_disabled, json!({ "policy": "public" })).await;
+    let token = format!("Bearer {}", one.token(&signed, 600).await);
+    let encoder = async |stream: &Stream| Encoder::start(&one.rtmp_url(&stream.key)).await;
+    let (revoked_encoder, deleted_encoder) = (encoder(&revoked).await, encoder(&deleted).await);
+    let (disabled_encoder, kept_encoder) = (encoder(&disabled).await, encoder(&kept).await);
+    let mut of_deleted = Viewer::connect(&one, &deleted, "weir.v1").await;
+    let mut of_kicked = Viewer::connect(&one, &kicked, "weir.v1").await;
+    let mut of_kept = Viewer::connect(&one, &kept, "weir.v1").await;
+    let headers = [("authorization", token.as_str())];
+    let mut of_signed_stream = Viewer::try_connect(&one, &signed, "weir.v1", &headers).await.ok().unwrap();
+    let session = until_async("the session to be listed", async || {
+        let sessions = two.get(&format!("/sessions?stream={}", kicked.id)).await;
+        Some(sessions["data"].as_array().unwrap().first()?["id"].as_str().unwrap().to_owned())
+    })
+    .await;
+
+    proxy.set(Fault::BlackHole);
+    let start = Instant::now();
+    two.delete(&format!("/sessions/{session}")).await;
+    of_kicked.until(|seen| matches!(seen, Seen::Close(4410))).await;
+    figure("F34: kicked on a node that Redis does not reach", start.elapsed(), Duration::from_secs(2));
+    let keys = two.get(&format!("/streams/{}/keys", revoked.id)).await;
+    two.delete(&format!("/streams/{}/keys/{}", revoked.id, keys["data"][0]["id"].as_str().unwrap())).await;
+    let keys = two.get(&format!("/signing-keys?tenant={of_signed}")).await;
+    let key = keys["data"][0]["id"].as_str().unwrap();
+    two.delete(&format!("/signing-keys/{key}?tenant={of_signed}")).await;
+    two.delete(&format!("/streams/{}", deleted.id)).await;
+    let disable = two.client.patch(format!("http://{}/api/v1/tenants/{of_disabled}", two.http));
+    let answer = disable.bearer_auth(ADMIN_KEY).json(&json!({ "disabled": true })).send().await.unwrap();
+    assert!(answer.status().is_success());
+    until_async("the node to notice", async || {
+        (one.metric("weir_degraded{part=\"redis\"}").await == 1.0).then_some(())
+    })
+    .await;
+    assert!(!revoked_encoder.is_over() && !deleted_encoder.is_over() && !disabled_encoder.is_over());
+
+    proxy.set(Fault::None);
+    let start = Instant::now();
+    let (said, _, _) = tokio::join!(revoked_encoder.ended(), deleted_encoder.ended(), disabled_encoder.ended());
+    of_deleted.until(|seen| matches!(seen, Seen::Close(4410))).await;
+    of_signed_stream.until(|seen| matches!(seen, Seen::Close(4401))).await;
+    figure("F33: what was missed holds again", start.elapsed(), Duration::from_secs(5));
+    assert!(said.contains("NetStream"), "{said}");
+    of_kept.video(30).await;
+    assert!(!kept_encoder.is_over());
+}
+
+#[actix_rt::test]
+async fn a_second_process_by_the_name_of_a_node_is_refused_and_one_after_a_crash_is_not() {
+    let cluster = Cluster::start().await;
+    let one = cluster.node("one").await;
+    let (code, log) = cluster.refused("one").await;
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("another process") && log.contains("\"one\"") && log.contains("node.id"), "{log}");
+    until_async("the first to be listed again", async || {
+        let listed = one.get("/nodes").await;
+        (listed["data"].as_array().unwrap().len() == 1 && listed["data"][0]["state"] == "ready").then_some(())
+    })
+    .await;
+    one.signal("KILL");
+    let start = Instant::now();
+    let _again = cluster.node("one").await;
+    figure("started again after a crash", start.elapsed(), Duration::from_secs(10));
+}
+
+/// Each phase of a stream is told once, whoever tells it.
+#[actix_rt::test]
+async fn a_stream_whose_node_is_lost_is_told_as_interrupted_and_ended_once() {
+    let cluster = Cluster::start().await;
+    let [one, two, three] = cluster.nodes(["one", "two", "three"]).await;
+    let tenant = two.tenant().await;
+    let events = ["stream.live", "stream.interrupted", "stream.ended"];
+    let hook = json!({ "tenant": tenant, "url": "https://127.0.0.1/", "events": events });
+    let (status, hook) = two.post("/webhooks", hook).await;
+    assert_eq!(status, 201, "{hook}");
+    let stream = two.stream_of(&tenant, json!({ "policy": "public", "reconnect_window_s": 5 })).await;
+    let _encoder = Encoder::start(&one.rtmp_url(&stream.key)).await;
+    let _viewer = Viewer::connect(&three, &stream, "weir.v1").await;
+    one.until_state(&stream, "live").await;
+    let told = async || -> Vec<String> {
+        let listed = two.get(&format!("/webhooks/{}/deliveries", hook["id"].as_str().unwrap())).await;
+        let name = |delivery: &serde_json::Value| delivery["event"].as_str().unwrap().to_owned();
+        listed["data"].as_array().unwrap().iter().rev().map(name).collect()
+    };
+    until_async("live to be told", async || (told().await == events[..1]).then_some(())).await;
+    until_async("the others to know who publishes", async || {
+        let listed = two.get("/nodes").await;
+        listed["data"].as_array().unwrap().iter().any(|node| node["streams"] == 1).then_some(())
+    })
+    .await;
+    one.signal("KILL");
+    let killed = Instant::now();
+    until_async("interrupted to be told", async || (told().await == events[..2]).then_some(())).await;
+    println!("a lost node: interrupted told after {:?}", killed.elapsed());
+    until_async("ended to be told", async || (told().await == events).then_some(())).await;
+    println!("a lost node: ended told after {:?}", killed.elapsed());
+    // Both of the others tell, a second apart at the most.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(told().await, events);
 }

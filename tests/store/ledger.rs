@@ -200,7 +200,7 @@ pub(super) async fn an_event_and_its_deliveries_are_stored_together_or_not_at_al
     let theirs = store.create_webhook(webhook(5, &stranger), records::entry()).await.unwrap();
 
     let event = happened(1, &owner, "stream.live");
-    store.record_event(&event, &delivery_ids(1)).await.unwrap();
+    store.record_event(&event, None, &delivery_ids(1)).await.unwrap();
     let page = Page { limit: 20, after: None };
     for (hook, count) in [(&wanting, 1), (&all, 1), (&other, 0), (&off, 0), (&theirs, 0)] {
         let rows = store.deliveries(&hook.id, &page).await.unwrap();
@@ -212,19 +212,32 @@ pub(super) async fn an_event_and_its_deliveries_are_stored_together_or_not_at_al
             );
         }
     }
-    let again = store.record_event(&event, &delivery_ids(2)).await;
+    let again = store.record_event(&event, None, &delivery_ids(2)).await;
     assert_eq!(again, Err(Error::Conflict(Conflict::Exists)), "written once, however often it is tried");
 
     // A delivery that can't be stored takes its event along.
     let before = happened(2, &owner, "stream.live");
-    store.record_event(&before, &delivery_ids(3)).await.unwrap();
+    store.record_event(&before, None, &delivery_ids(3)).await.unwrap();
     if bench.clock.is_none() {
-        let broken = store.record_event(&happened(3, &owner, "stream.live"), &delivery_ids(3)).await;
+        let broken = store.record_event(&happened(3, &owner, "stream.live"), None, &delivery_ids(3)).await;
         assert_eq!(broken, Err(Error::Conflict(Conflict::Exists)));
         assert_eq!(store.events_after(None, &before.id, 10).await, Ok(Vec::new()));
     }
     let nobody = happened(4, &TenantId::from_random([9; 16]), "stream.live");
-    assert_eq!(store.record_event(&nobody, &delivery_ids(4)).await, Err(Error::NotFound("tenant")));
+    assert_eq!(store.record_event(&nobody, None, &delivery_ids(4)).await, Err(Error::NotFound("tenant")));
+}
+
+pub(super) async fn an_event_of_an_older_publish_is_not_stored_after_a_newer_one_began(bench: &Bench) {
+    let (store, owner) = (&bench.store, tenant(bench, 1).await);
+    let stream = store.create_stream(records::stream(1, &owner), records::entry()).await.unwrap().id;
+    let event = |n| Happened { stream: Some(stream.clone()), ..happened(n, &owner, "stream.live") };
+    store.accept_fence(&stream, 7).await.unwrap();
+    store.record_event(&event(1), Some(7), &[]).await.unwrap();
+    store.record_event(&event(2), Some(8), &[]).await.unwrap();
+    let late = store.record_event(&event(3), Some(6), &[]).await;
+    assert_eq!(late, Err(Error::Conflict(Conflict::Superseded)));
+    assert_eq!(store.events_after(None, &event(1).id, 10).await, Ok(vec![event(2)]));
+    store.record_event(&happened(4, &owner, "stream.ended"), Some(1), &[]).await.unwrap();
 }
 
 pub(super) async fn events_are_listed_after_one_that_is_known(bench: &Bench) {
@@ -232,7 +245,7 @@ pub(super) async fn events_are_listed_after_one_that_is_known(bench: &Bench) {
     let events =
         [happened(1, &owner, "a"), happened(2, &other, "b"), happened(3, &owner, "c"), happened(4, &owner, "d")];
     for event in events.iter().rev() {
-        store.record_event(event, &delivery_ids(0)).await.unwrap();
+        store.record_event(event, None, &delivery_ids(0)).await.unwrap();
     }
     assert_eq!(store.events_after(Some(&owner), &events[0].id, 10).await.unwrap(), events[2..]);
     assert_eq!(store.events_after(None, &events[0].id, 2).await.unwrap(), events[1..3]);
@@ -257,7 +270,7 @@ pub(super) async fn publishes_are_told_newest_first_and_page_by_page(bench: &Ben
         told(5, "stream.ended", &stream),
     ];
     for event in &events {
-        store.record_event(event, &delivery_ids(0)).await.unwrap();
+        store.record_event(event, None, &delivery_ids(0)).await.unwrap();
     }
     let first = store.publish_events(&stream, &Page { limit: 2, after: None }).await.unwrap();
     assert_eq!(first, [events[4].clone(), events[2].clone()]);

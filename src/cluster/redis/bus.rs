@@ -51,7 +51,7 @@ impl RedisBus {
     }
 
     async fn hear(&self) {
-        let mut is_first = true;
+        let mut is_late = false;
         loop {
             // The link finds out when it is back, and nobody else tries.
             if self.link.is_away() {
@@ -60,14 +60,17 @@ impl RedisBus {
             }
             match self.link.subscribe(CHANNEL).await {
                 Ok(listening) => {
-                    if !std::mem::take(&mut is_first) {
+                    if std::mem::replace(&mut is_late, true) {
                         tracing::info!("messages of other nodes may have been missed: everything is read again");
                         self.local.tell(&Message::Reread);
                     }
                     let error = self.hear_from(listening).await;
                     tracing::warn!(%error, "messages of other nodes don't come in");
                 }
-                Err(error) => tracing::debug!(%error, "messages of other nodes don't come in yet"),
+                Err(error) => {
+                    is_late = true;
+                    tracing::debug!(%error, "messages of other nodes don't come in yet");
+                }
             }
             sleep(TRY_EVERY).await;
         }

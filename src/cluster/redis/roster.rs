@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use redis::Script;
 
 use super::Link;
-use crate::cluster::{Presence, Result, Roster, lease};
+use crate::cluster::{Exchanged, Presence, Result, Roster, lease};
 
 const KEY: &str = "nodes";
 
@@ -25,13 +25,17 @@ impl RedisRoster {
 
 #[async_trait]
 impl Roster for RedisRoster {
-    async fn exchange(&self, own: &Presence) -> Result<Vec<Presence>> {
+    async fn exchange(&self, own: &Presence) -> Result<Exchanged> {
         let told = serde_json::to_string(own).expect("texts and numbers are JSON");
         let mut asked = self.exchange.key(KEY);
         asked.arg(&own.node).arg(told).arg(lease::TTL.as_millis() as u64);
-        let living: Vec<String> = self.link.run(&asked).await?;
+        let (before, living): (String, Vec<String>) = self.link.run(&asked).await?;
         // One of another version that can't be read is not counted.
-        Ok(living.iter().filter_map(|told| serde_json::from_str(told).ok()).collect())
+        let read = |told: &String| serde_json::from_str::<Presence>(told).ok();
+        Ok(Exchanged {
+            living: living.iter().filter_map(read).collect(),
+            namesake: read(&before).filter(|presence| presence.incarnation != own.incarnation),
+        })
     }
 
     async fn leave(&self, own: &Presence) -> Result<()> {

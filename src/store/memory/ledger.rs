@@ -103,9 +103,13 @@ impl Ledger for Memory {
         Ok(())
     }
 
-    async fn record_event(&self, event: &Happened, ids: &[DeliveryId]) -> Result<()> {
+    async fn record_event(&self, event: &Happened, fence: Option<u64>, ids: &[DeliveryId]) -> Result<()> {
         let mut tables = self.tables();
         tables.tenant(&event.tenant)?;
+        let accepted = event.stream.as_ref().and_then(|stream| tables.streams.get(stream)).map(|row| row.fence);
+        if fence.is_some_and(|fence| accepted.is_some_and(|accepted| accepted > fence)) {
+            return Err(Error::Conflict(Conflict::Superseded));
+        }
         let Tables { events, webhooks, deliveries, .. } = &mut tables.ledger;
         if events.keys().any(|(_, id)| *id == event.id) {
             return Err(Error::Conflict(Conflict::Exists));

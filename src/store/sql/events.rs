@@ -1,12 +1,20 @@
 use super::super::{Pool, Row, query};
 use super::ledger::{insert_delivery, webhooks_of};
-use super::rows::{Reader, before};
+use super::rows::{Reader, before, big};
 use super::{Page, StreamId, TenantId, Tried};
 use crate::id::{DeliveryId, EventId};
-use crate::store::{Happened, PUBLISH_EVENTS};
+use crate::store::{Conflict, Error, Happened, PUBLISH_EVENTS};
 
-pub(super) async fn record(pool: &Pool, event: &Happened, ids: &[DeliveryId]) -> Tried<()> {
+pub(super) async fn record(pool: &Pool, event: &Happened, fence: Option<u64>, ids: &[DeliveryId]) -> Tried<()> {
     let mut tx = pool.begin().await?;
+    if let (Some(fence), Some(stream)) = (fence, &event.stream) {
+        let select = query("SELECT fence FROM streams WHERE id = $1").bind(stream.as_str());
+        let row = select.fetch_optional(&mut *tx).await?;
+        let accepted = row.map(|row| Reader::new(&row).number()).transpose()?;
+        if accepted.map(big).transpose()?.is_some_and(|accepted| accepted > fence) {
+            return Err(Error::Conflict(Conflict::Superseded).into());
+        }
+    }
     query("INSERT INTO events (id, tenant_id, stream_id, name, payload, at_us) VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(event.id.as_str())
         .bind(event.tenant.as_str())

@@ -38,8 +38,8 @@ impl Ledger for Own {
         run(delete_webhook(&self.pool, id, audit)).await
     }
 
-    async fn record_event(&self, event: &Happened, ids: &[DeliveryId]) -> Result<()> {
-        run(events::record(&self.pool, event, ids)).await
+    async fn record_event(&self, event: &Happened, fence: Option<u64>, ids: &[DeliveryId]) -> Result<()> {
+        run(events::record(&self.pool, event, fence, ids)).await
     }
 
     async fn events_after(&self, tenant: Option<&TenantId>, after: &EventId, limit: u32) -> Result<Vec<Happened>> {

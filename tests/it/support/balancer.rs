@@ -27,7 +27,7 @@ pub struct Balancer {
 }
 
 /// An address that nobody listens on.
-fn free() -> String {
+pub fn free() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

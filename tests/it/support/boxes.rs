@@ -8,6 +8,8 @@ pub struct Chunk {
     pub start: u64,
     pub duration: u32,
     pub is_sync: bool,
+    /// `prft`: Unix time at which the frame was whole, by the node that the publisher is connected to.
+    pub made_us: i64,
 }
 
 fn boxes(mut bytes: &[u8]) -> Vec<(String, &[u8])> {
@@ -35,6 +37,7 @@ pub fn ftyp(message: &[u8]) -> bool {
 pub fn parse_chunk(message: &[u8]) -> Chunk {
     let names: Vec<String> = boxes(message).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["prft", "moof", "mdat"]);
+    let prft = child(message, "prft");
     let traf = child(child(message, "moof"), "traf");
     let u32_at = |bytes: &[u8], at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
     let tfdt = child(traf, "tfdt");
@@ -54,5 +57,11 @@ pub fn parse_chunk(message: &[u8]) -> Chunk {
         start: u64::from_be_bytes(tfdt[4..12].try_into().unwrap()),
         duration,
         is_sync: sample_flags & 0x0001_0000 == 0,
+        made_us: unix_us(u32_at(prft, 8), u32_at(prft, 12)),
     }
+}
+
+/// NTP's seconds since 1900 and their fraction.
+fn unix_us(seconds: u32, fraction: u32) -> i64 {
+    (i64::from(seconds) - 2_208_988_800) * 1_000_000 + ((i64::from(fraction) * 1_000_000) >> 32)
 }

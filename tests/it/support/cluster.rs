@@ -8,13 +8,25 @@ const SECRET: &str = "a root secret that all nodes of the tests share";
 pub struct Cluster {
     pub redis: Redis,
     database: String,
+    /// Of its own.
+    pub postgres: Option<postgres::Server>,
 }
 
 impl Cluster {
     pub async fn start() -> Self {
         let database = tokio::task::spawn_blocking(|| postgres::shared().database());
         let redis = tokio::task::spawn_blocking(Redis::start);
-        Self { redis: redis.await.unwrap(), database: database.await.unwrap() }
+        Self { redis: redis.await.unwrap(), database: database.await.unwrap(), postgres: None }
+    }
+
+    /// With a PostgreSQL that can be stopped without harm to other tests.
+    pub async fn start_alone() -> Self {
+        let start = || {
+            let server = postgres::Server::start();
+            (server.database(), server, Redis::start())
+        };
+        let (database, server, redis) = tokio::task::spawn_blocking(start).await.unwrap();
+        Self { redis, database, postgres: Some(server) }
     }
 
     pub async fn node(&self, name: &str) -> Weir {
@@ -26,6 +38,13 @@ impl Cluster {
         let mut settings = self.settings(name, &redis).to_vec();
         settings.extend_from_slice(more);
         Weir::start_with(&settings).await
+    }
+
+    /// Of one that does not start: its exit code and what it said.
+    pub async fn refused(&self, name: &str) -> (Option<i32>, String) {
+        let redis = format!("redis://{}", self.redis.address());
+        let settings = self.settings(name, &redis);
+        Weir::refused(&settings).await
     }
 
     /// One that reaches Redis at another address.

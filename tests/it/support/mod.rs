@@ -16,7 +16,7 @@ mod served;
 mod viewer;
 mod watchers;
 
-pub use balancer::{Backend, Balancer};
+pub use balancer::{Backend, Balancer, free};
 pub use boxes::{Chunk, ftyp, parse_chunk};
 pub use cluster::{Cluster, until_async};
 pub use encoder::Encoder;
@@ -87,7 +87,15 @@ impl Weir {
         weir
     }
 
-    fn launch(data: Arc<TempDir>, settings: &[(&str, &str)]) -> (Self, BufReader<ChildStderr>) {
+    /// The exit code of one that does not start, and what it said.
+    pub async fn refused(settings: &[(&str, &str)]) -> (Option<i32>, String) {
+        let data = TempDir::new().unwrap();
+        let mut command = Self::command(&data, settings);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    fn command(data: &TempDir, settings: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.arg("serve").current_dir(data.path()).env_clear().stderr(Stdio::piped()).stdout(Stdio::null());
         command.env("WEIR_ADMIN_KEY", ADMIN_KEY).env("WEIR_LOG_FORMAT", "json").env("RUST_LOG", "debug");
@@ -95,6 +103,11 @@ impl Weir {
             command.env(listener, "127.0.0.1:0");
         }
         command.envs(settings.iter().copied());
+        command
+    }
+
+    fn launch(data: Arc<TempDir>, settings: &[(&str, &str)]) -> (Self, BufReader<ChildStderr>) {
+        let mut command = Self::command(&data, settings);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(String::new()));

@@ -12,10 +12,13 @@ pub struct Log {
     pub chunks: usize,
     /// Each publish, and when its first picture came.
     pub by_fence: Vec<(u64, Instant)>,
+    /// How old each picture was when it came, in microseconds.
+    pub ages_us: Vec<i64>,
     epoch: String,
     /// Of the newest init; its first picture is still to come.
     fence: u64,
     ends: [Option<u64>; 3],
+    gaps: usize,
     faults: Vec<String>,
 }
 
@@ -33,9 +36,13 @@ impl Log {
             Seen::Text(text) if text["type"] == "hello" || text["type"] == "state" => {
                 self.states.push(text["state"].as_str().unwrap().to_owned());
             }
-            Seen::Text(_) | Seen::Init => {}
+            Seen::Text(text) => self.gaps += usize::from(text["type"] == "gap"),
+            Seen::Init => {}
             Seen::Chunk(chunk) => {
                 self.chunks += 1;
+                if chunk.track == 1 {
+                    self.ages_us.push(now_us() - chunk.made_us);
+                }
                 let is_new = self.by_fence.last().is_none_or(|(fence, _)| *fence != self.fence);
                 if chunk.track == 1 && is_new {
                     if !chunk.is_sync {
@@ -53,6 +60,11 @@ impl Log {
             Seen::Gone => self.faults.push("cut".to_owned()),
         }
     }
+}
+
+fn now_us() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_micros()).unwrap()
 }
 
 /// Viewers of one node; all end with this.
@@ -108,6 +120,28 @@ impl Watchers {
     /// When each saw the first picture of the newest publish.
     pub fn first_of_newest(&self) -> Vec<Instant> {
         self.logs().filter_map(|log| log.by_fence.last().map(|(_, at)| *at)).collect()
+    }
+
+    /// The age that 99 of 100 pictures stayed below since this was asked last.
+    pub fn age_p99(&self) -> Duration {
+        let mut ages: Vec<i64> = self.logs().flat_map(|mut log| std::mem::take(&mut log.ages_us)).collect();
+        ages.sort_unstable();
+        let p99 = ages.get(ages.len() * 99 / 100).copied().unwrap_or(0);
+        Duration::from_micros(p99.max(0).unsigned_abs())
+    }
+
+    /// Frames missing, as the node told.
+    pub fn gaps(&self) -> usize {
+        self.logs().map(|log| log.gaps).sum()
+    }
+
+    pub fn most_chunks(&self) -> usize {
+        self.logs().map(|log| log.chunks).max().unwrap_or(0)
+    }
+
+    /// Times that a viewer was told of a state.
+    pub fn most_states(&self) -> usize {
+        self.logs().map(|log| log.states.len()).max().unwrap_or(0)
     }
 
     pub fn least_chunks(&self) -> usize {
