@@ -67,6 +67,7 @@ cluster: player ## three nodes, PostgreSQL, Redis and haproxy as processes on th
 
 faults: player e2e-deps ## the long ones: nodes killed for ten minutes, and a node killed under a page in the browser
 	$(CARGO) test --release --test it -- --ignored --nocapture --test-threads 1
+	WEIR_TEST_ROUNDS=500 $(CARGO) test --release --test it -- of_two_publishers_at_the_same_instant --nocapture
 	$(CARGO) build --release
 	WEIR_BIN=$(CURDIR)/target/release/weir node $(E2E)/cluster.mjs
 

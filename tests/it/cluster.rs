@@ -431,3 +431,56 @@ async fn a_stream_whose_node_is_lost_is_told_as_interrupted_and_ended_once() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(told().await, events);
 }
+
+/// As the README says it, with a stream that was live and watched a moment before.
+#[actix_rt::test]
+async fn one_machine_becomes_a_cluster_with_all_that_it_has() {
+    let mut alone = Weir::start().await;
+    let tenant = alone.tenant().await;
+    let hook = json!({ "tenant": tenant, "url": "https://127.0.0.1/", "events": ["stream.live", "stream.ended"] });
+    let (status, hook) = alone.post("/webhooks", hook).await;
+    assert_eq!(status, 201, "{hook}");
+    let open = alone.stream_of(&tenant, json!({ "policy": "public" })).await;
+    let signed = alone.stream_of(&tenant, json!({ "policy": "signed" })).await;
+    let bearer = format!("Bearer {}", alone.token(&signed, 600).await);
+    let encoder = Encoder::start(&alone.rtmp_url(&open.key)).await;
+    let mut viewer = Viewer::connect(&alone, &open, "weir.v1").await;
+    let seen = viewer.video(60).await;
+    let newest = |seen: &[Seen]| {
+        let starts = seen.iter().filter_map(|seen| if let Seen::Chunk(chunk) = seen { Some(chunk) } else { None });
+        starts.filter(|chunk| chunk.track == 1).map(|chunk| chunk.start).max().unwrap()
+    };
+    let before = newest(&seen);
+    alone.signal("TERM");
+    assert_eq!(alone.ended().await, Some(0));
+    drop(encoder);
+
+    let cluster = Cluster::start().await;
+    let mut migrate = std::process::Command::new(env!("CARGO_BIN_EXE_weir"));
+    migrate.args(["migrate", "--from", "sqlite://data/weir.db"]).current_dir(alone.data.path()).env_clear();
+    let migrated = migrate.env("WEIR_DATABASE_URL", &cluster.database).output().unwrap();
+    let said = String::from_utf8_lossy(&migrated.stdout).into_owned();
+    assert!(migrated.status.success(), "{said} {}", String::from_utf8_lossy(&migrated.stderr));
+    println!("{}", said.trim());
+    let secret = std::fs::read_to_string(alone.data.path().join("data/secret")).unwrap();
+    let settings = [("WEIR_SECRET", secret.trim())];
+    let (one, two) = (cluster.node_with("one", &settings).await, cluster.node_with("two", &settings).await);
+    let _encoders = [Encoder::start(&one.rtmp_url(&open.key)).await, Encoder::start(&two.rtmp_url(&signed.key)).await];
+    let mut viewer = Viewer::connect(&two, &open, "weir.v1").await;
+    let after = newest(&viewer.video(30).await);
+    assert!(after > before, "one timeline: {before}, then {after}");
+    let headers = [("authorization", bearer.as_str())];
+    let mut viewer = Viewer::try_connect(&one, &signed, "weir.v1", &headers).await.ok().unwrap();
+    viewer.video(5).await;
+    let path = format!("/webhooks/{}/deliveries", hook["id"].as_str().unwrap());
+    let told = until_async("both streams to be told as live, after what was told before", async || {
+        let listed = two.get(&path).await;
+        let live = listed["data"].as_array().unwrap().iter().filter(|one| one["event"] == "stream.live").count();
+        (live == 3).then_some(listed)
+    })
+    .await;
+    assert!(told["data"].as_array().unwrap().len() >= 3);
+    let audit = two.get("/audit").await;
+    let actions: Vec<_> = audit["data"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
+    assert!(actions.contains(&json!("stream.create")), "{actions:?}");
+}

@@ -176,9 +176,23 @@ async fn nodes_are_killed_and_nobody_is_left_behind() {
     kill_at_random(2, Duration::from_secs(8)).await;
 }
 
-/// Three nodes behind a load balancer, each restarted in turn; the publisher comes back by itself, as do viewers.
 #[actix_rt::test]
 async fn a_rolling_restart_refuses_no_publisher() {
+    let refused = rolling_restart(async |backends| Balancer::start(backends), &NAMES).await;
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+/// Without health checks it asks a node that is going, too.
+#[actix_rt::test]
+#[ignore = "needs nginx; make faults"]
+async fn a_rolling_restart_behind_nginx() {
+    let refused = rolling_restart(Balancer::start_nginx, &["any"]).await;
+    assert!(refused.len() < 20, "{refused:?}");
+}
+
+/// Three nodes behind a load balancer, each restarted in turn; the publisher comes back by itself, as do viewers. What
+/// publishers were refused with; `named` are those that the load balancer can be asked for.
+async fn rolling_restart(start_balancer: impl AsyncFn(&[Backend; 3]) -> Balancer, named: &[&str]) -> Vec<String> {
     let cluster = Cluster::start().await;
     let backends = [Backend::new(), Backend::new(), Backend::new()];
     let start = async |index: usize| {
@@ -191,8 +205,8 @@ async fn a_rolling_restart_refuses_no_publisher() {
         cluster.node_with(NAMES[index], &settings).await
     };
     let mut nodes = [start(0).await, start(1).await, start(2).await];
-    let balancer = Balancer::start(&backends);
-    for name in NAMES {
+    let balancer = start_balancer(&backends).await;
+    for name in named {
         balancer.until_ready(name).await;
     }
     let stream = nodes[0].public_stream().await;
@@ -209,7 +223,7 @@ async fn a_rolling_restart_refuses_no_publisher() {
         assert_eq!(nodes[index].ended().await, Some(0));
         println!("rolling restart: node {} ended after {:?}", NAMES[index], begun.elapsed());
         nodes[index] = start(index).await;
-        balancer.until_ready(NAMES[index]).await;
+        balancer.until_ready(named[index % named.len()]).await;
         crate::support::until_async("somebody to own it", async || cluster.owner(&stream.id)).await;
     }
     let longest = *seal.longest.lock().unwrap();
@@ -218,10 +232,10 @@ async fn a_rolling_restart_refuses_no_publisher() {
     let begun = publisher.await.unwrap();
     let refused = seal.refused.lock().unwrap().clone();
     println!("rolling restart: {begun} publishes, refused {refused:?}, longest time without a frame {longest:?}");
-    assert!(refused.is_empty(), "{refused:?}");
     assert_eq!((seal.stale.load(Ordering::Relaxed), seal.repeated.load(Ordering::Relaxed)), (0, 0));
     // Viewers who were sent away come back within the ten seconds over which they are spread.
     assert!(longest < Duration::from_secs(13), "{longest:?}");
+    refused
 }
 
 #[actix_rt::test]

@@ -403,6 +403,13 @@ fn at_most_one_owners_output_is_accepted() {
 }
 
 #[test]
+fn nor_where_a_message_is_lost() {
+    let (states, broken, _) = check(Variant::Fenced, Bounds { seconds: 4, ..Bounds::new(1) });
+    assert_eq!(broken, None);
+    assert!(states > 10_000, "{states}");
+}
+
+#[test]
 fn without_the_fence_it_breaks() {
     assert!(check(Variant::Unfenced, Bounds::new(0)).1.is_some());
 }

@@ -1,10 +1,14 @@
-//! haproxy with the configuration that is given out, in front of three nodes.
+//! haproxy or nginx with the configuration that is given out, in front of three nodes.
 
 use super::until_async;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
 
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deploy/haproxy.cfg");
+const NGINX: &str = include_str!("../../../docs/deploy/nginx.conf");
+/// Debian has the stream module in a package of its own.
+const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 /// Addresses of one node behind it.
 #[derive(Debug, Clone)]
@@ -24,6 +28,7 @@ pub struct Balancer {
     pub rtmp: String,
     child: Child,
     client: reqwest::Client,
+    _folder: Option<TempDir>,
 }
 
 /// An address that nobody listens on.
@@ -44,7 +49,33 @@ impl Balancer {
         }
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = child.expect("haproxy is needed: apt install haproxy");
-        Self { http, rtmp, child, client: reqwest::Client::new() }
+        Self { http, rtmp, child, client: reqwest::Client::new(), _folder: None }
+    }
+
+    pub async fn start_nginx(backends: &[Backend; 3]) -> Self {
+        let (http, rtmp, folder) = (free(), free(), TempDir::new().unwrap());
+        let mut configuration = NGINX.replace("listen 80;", &format!("listen {http};"));
+        configuration = configuration.replace("listen 1935;", &format!("listen {rtmp};"));
+        for (name, backend) in ["a", "b", "c"].into_iter().zip(backends) {
+            configuration = configuration.replace(&format!("node-{name}:8080"), &backend.http);
+            configuration = configuration.replace(&format!("node-{name}:1935"), &backend.rtmp);
+        }
+        // All that it writes goes into its folder.
+        let path = folder.path().display();
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {path}/{kind};"))
+            .concat();
+        configuration = configuration.replacen("http {", &format!("http {{ access_log off; {temporary}"), 1);
+        let own = format!("load_module {STREAM_MODULE}; daemon off; pid {path}/pid; error_log {path}/error.log;\n");
+        let file = folder.path().join("nginx.conf");
+        std::fs::write(&file, own + &configuration).unwrap();
+        let mut command = Command::new("nginx");
+        command.arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().expect("nginx is needed: apt install nginx-light libnginx-mod-stream");
+        let client = reqwest::Client::new();
+        let balancer = Self { http, rtmp, child, client, _folder: Some(folder) };
+        balancer.until_ready("any").await;
+        balancer
     }
 
     /// Waits until requests go to this node.
@@ -60,7 +91,8 @@ impl Balancer {
 
 impl Drop for Balancer {
     fn drop(&mut self) {
-        let _gone = self.child.kill();
+        // Not killed: nginx ends its workers.
+        let _gone = Command::new("kill").arg(self.child.id().to_string()).status();
         let _gone = self.child.wait();
     }
 }

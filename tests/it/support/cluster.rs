@@ -7,7 +7,7 @@ const SECRET: &str = "a root secret that all nodes of the tests share";
 
 pub struct Cluster {
     pub redis: Redis,
-    database: String,
+    pub database: String,
     /// Of its own.
     pub postgres: Option<postgres::Server>,
 }
