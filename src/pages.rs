@@ -41,18 +41,29 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(web::resource("/player/{path:.+}").route(web::get().to(file)));
 }
 
-async fn watch() -> HttpResponse {
-    page("watch.html", StatusCode::OK, "'none'")
+async fn watch(request: HttpRequest, viewing: web::Data<Viewing>, id: web::Path<String>) -> HttpResponse {
+    page("watch.html", StatusCode::OK, "'none'", &discovery(&request, &viewing, &id))
 }
 
 /// Who may frame it stands in the policy; whether a viewer may watch is asked of its socket.
-async fn embed(viewing: web::Data<Viewing>, id: web::Path<String>) -> HttpResponse {
+async fn embed(request: HttpRequest, viewing: web::Data<Viewing>, id: web::Path<String>) -> HttpResponse {
     match door(&viewing, &id).await {
-        Ok(door) => page("embed.html", StatusCode::OK, &ancestors(&door.play.stream.settings.allowed_origins)),
+        Ok(door) => {
+            let ancestors = ancestors(&door.play.stream.settings.allowed_origins);
+            page("embed.html", StatusCode::OK, &ancestors, &discovery(&request, &viewing, &id))
+        }
         Err(Denied::Unavailable) => unavailable().to_response(),
         // The player says so in the frame, where a browser would show nothing.
-        Err(_) => page("embed.html", StatusCode::NOT_FOUND, "*"),
+        Err(_) => page("embed.html", StatusCode::NOT_FOUND, "*", ""),
     }
+}
+
+/// Tells sites that are given a page's address where the code to embed it is (oEmbed 1.0, 4).
+fn discovery(request: &HttpRequest, viewing: &Viewing, id: &str) -> String {
+    let own = viewing.own_origin(&Client::of(request, &viewing.trusted));
+    let Ok(id) = PlaybackId::parse(id) else { return String::new() };
+    let href = format!("{own}/oembed?url={own}/watch/{id}");
+    format!("<link rel=\"alternate\" type=\"application/json+oembed\" href=\"{}\" />\n  ", escaped(&href))
 }
 
 async fn door(viewing: &Viewing, id: &str) -> Result<Arc<Door>, Denied> {
@@ -79,7 +90,8 @@ fn ancestors(allowed_origins: &[String]) -> String {
     sources
 }
 
-fn page(name: &str, status: StatusCode, ancestors: &str) -> HttpResponse {
+/// `head` goes to the end of the page's own.
+fn page(name: &str, status: StatusCode, ancestors: &str, head: &str) -> HttpResponse {
     let Some(page) = Player::get(name) else {
         return secured(HttpResponse::ServiceUnavailable())
             .content_type("text/plain; charset=utf-8")
@@ -90,7 +102,7 @@ fn page(name: &str, status: StatusCode, ancestors: &str) -> HttpResponse {
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((CACHE_CONTROL, "no-cache"))
         .content_type("text/html; charset=utf-8")
-        .body(page.data)
+        .body(String::from_utf8_lossy(&page.data).replacen("</head>", &format!("{head}</head>"), 1))
 }
 
 /// Scripts of the player, for pages anywhere.

@@ -23,8 +23,6 @@ function main(): void {
   window.addEventListener('hashchange', () => {
     player.token = tokenOf(location.hash) ?? null;
   });
-  window.addEventListener('pagehide', () => player.removeAttribute('src'));
-  window.addEventListener('pageshow', (event) => event.persisted && player.setAttribute('src', address.src));
   text('name', address.playbackId);
   void streamName(address).then((name) => {
     if (!name) return;

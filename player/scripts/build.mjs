@@ -17,7 +17,7 @@ const common = {
   // Times are named with their units all over; that costs a kilobyte. What the outside reads keeps its name.
   mangleProps: /^(handle|on)[A-Z]|[a-z0-9](Ms|Us|Ticks|S)$/,
   reserveProps:
-    /^(handle(Event|Key)|on(Error|StateChange|TokenNeeded)|(latency|buffer|target|jitter|rtt|firstFrame)Ms|expiresInS|timeS|wallUs)$/,
+    /^(handle(Event|Key)|on(Error|StateChange|TokenNeeded)|(latency|buffer|target|unseen|jitter|rtt|firstFrame)Ms|expiresInS|timeS|wallUs)$/,
 };
 
 await rm(out, { recursive: true, force: true });

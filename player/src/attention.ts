@@ -1,7 +1,7 @@
 /** Whether anybody sees or hears an element: page shown, element in view, sound on. */
 
 const AWAY_MS = 10_000; // nobody looks this long: nothing is sent any more
-const GONE_MS = 60_000; // and this long: the connection is closed
+const GONE_TIMES = 6; // so many times as long: the connection is closed
 
 export type AttentionLevel = 'here' | 'away' | 'gone';
 
@@ -20,24 +20,30 @@ export interface AttentionMemory {
 
 export const ATTENTIVE: AttentionMemory = { level: 'here', sinceMs: undefined };
 
-export function attentionStep(before: AttentionMemory, input: AttentionInput): AttentionMemory {
+export function attentionStep(
+  before: AttentionMemory,
+  input: AttentionInput,
+  awayMs = AWAY_MS,
+): AttentionMemory {
   const { nowMs, hidden, inView, audible, inPicture } = input;
   if (inPicture || audible || (!hidden && inView)) return ATTENTIVE;
   const sinceMs = before.sinceMs ?? nowMs;
   const unseenMs = nowMs - sinceMs;
-  return { level: unseenMs >= GONE_MS ? 'gone' : unseenMs >= AWAY_MS ? 'away' : 'here', sinceMs };
+  return { level: unseenMs >= awayMs * GONE_TIMES ? 'gone' : unseenMs >= awayMs ? 'away' : 'here', sinceMs };
 }
 
 export class Attention {
   readonly #video: HTMLVideoElement;
+  readonly #awayMs: number | undefined;
   readonly #tell: (level: AttentionLevel) => void;
   readonly #observer: IntersectionObserver;
   readonly #timer: ReturnType<typeof setInterval>;
   #inView = true;
   #memory = ATTENTIVE;
 
-  constructor(video: HTMLVideoElement, tell: (level: AttentionLevel) => void) {
+  constructor(video: HTMLVideoElement, awayMs: number | undefined, tell: (level: AttentionLevel) => void) {
     this.#video = video;
+    this.#awayMs = awayMs;
     this.#tell = tell;
     this.#observer = new IntersectionObserver(([entry]) => {
       this.#inView = entry?.isIntersecting ?? true;
@@ -57,13 +63,14 @@ export class Attention {
   readonly #check = (): void => {
     const video = this.#video;
     const before = this.#memory.level;
-    this.#memory = attentionStep(this.#memory, {
+    const input = {
       nowMs: performance.now(),
       hidden: document.hidden,
       inView: this.#inView,
       audible: !video.muted && video.volume > 0 && !video.paused,
       inPicture: document.pictureInPictureElement === video,
-    });
+    };
+    this.#memory = attentionStep(this.#memory, input, this.#awayMs);
     if (this.#memory.level !== before) this.#tell(this.#memory.level);
   };
 }

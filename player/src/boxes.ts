@@ -35,10 +35,7 @@ export interface Box {
 }
 
 export function parseInit(bytes: Uint8Array): TrackDefaults[] {
-  const moov = find(boxes(view(bytes)), 'moov');
-  if (!moov) throw new BoxError('init segment without moov');
-  const mvex = find(boxes(moov.body), 'mvex');
-  if (!mvex) throw new BoxError('init segment without mvex');
+  const mvex = inside(need(boxes(view(bytes)), 'moov'), 'mvex');
   return boxes(mvex.body)
     .filter((box) => box.type === 'trex')
     .map(({ body }) => ({
@@ -50,10 +47,8 @@ export function parseInit(bytes: Uint8Array): TrackDefaults[] {
 
 export function parseChunk(bytes: Uint8Array, defaults: ReadonlyMap<number, TrackDefaults>): Chunk {
   const top = boxes(view(bytes));
-  const moof = find(top, 'moof');
-  if (!moof) throw new BoxError(`chunk without moof: ${top.map((box) => box.type).join(' ')}`);
-  if (!find(top, 'mdat')) throw new BoxError('chunk without mdat');
-  const trafs = boxes(moof.body).filter((box) => box.type === 'traf');
+  need(top, 'mdat');
+  const trafs = boxes(need(top, 'moof').body).filter((box) => box.type === 'traf');
   const [traf] = trafs;
   if (!traf || trafs.length > 1) throw new BoxError(`moof with ${trafs.length} traf, wanted 1`);
   const chunk = parseTraf(traf.body, defaults);
@@ -63,11 +58,9 @@ export function parseChunk(bytes: Uint8Array, defaults: ReadonlyMap<number, Trac
 
 function parseTraf(body: DataView, defaults: ReadonlyMap<number, TrackDefaults>): Chunk {
   const parts = boxes(body);
-  const tfhd = find(parts, 'tfhd');
-  const tfdt = find(parts, 'tfdt');
-  if (!tfhd || !tfdt) throw new BoxError('traf without tfhd or tfdt');
-  const header = parseTfhd(tfhd.body, defaults);
-  const decodeTicks = u8(tfdt.body, 0) === 1 ? u64(tfdt.body, 4) : u32(tfdt.body, 4);
+  const header = parseTfhd(need(parts, 'tfhd').body, defaults);
+  const { body: tfdt } = need(parts, 'tfdt');
+  const decodeTicks = u32(tfdt, 0) >>> 24 === 1 ? u64(tfdt, 4) : u32(tfdt, 4);
   let samples = 0;
   let durationTicks = 0;
   let first: { offset: number; flags: number } | undefined;
@@ -157,7 +150,7 @@ export function boxes(data: DataView): Box[] {
     if (data.byteLength - at < 8) throw new BoxError(`${data.byteLength - at} bytes after the last box`);
     let size = data.getUint32(at);
     let header = 8;
-    const type = String.fromCharCode(u8(data, at + 4), u8(data, at + 5), u8(data, at + 6), u8(data, at + 7));
+    const type = String.fromCharCode(...new Uint8Array(data.buffer, data.byteOffset + at + 4, 4));
     if (size === 1) {
       size = u64(data, at + 8);
       header = 16;
@@ -177,25 +170,34 @@ export function find(list: Box[], type: string): Box | undefined {
   return list.find((box) => box.type === type);
 }
 
+export function need(list: Box[], type: string): Box {
+  const box = find(list, type);
+  if (!box) throw new BoxError(`no ${type} among ${list.map((other) => other.type).join(' ')}`);
+  return box;
+}
+
+export function inside(box: Box, type: string): Box {
+  return need(boxes(box.body), type);
+}
+
 export function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 export function u8(data: DataView, at: number): number {
-  need(data, at + 1);
+  within(data, at + 1);
   return data.getUint8(at);
 }
 
 export function u32(data: DataView, at: number): number {
-  need(data, at + 4);
+  within(data, at + 4);
   return data.getUint32(at);
 }
 
 function u64(data: DataView, at: number): number {
-  need(data, at + 8);
-  return data.getUint32(at) * 2 ** 32 + data.getUint32(at + 4);
+  return u32(data, at) * 2 ** 32 + u32(data, at + 4);
 }
 
-function need(data: DataView, end: number): void {
+function within(data: DataView, end: number): void {
   if (end > data.byteLength) throw new BoxError(`box cut short: ${data.byteLength} bytes, wanted ${end}`);
 }

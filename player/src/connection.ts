@@ -8,7 +8,7 @@ import { Transport } from './transport';
 const TIME_EVERY_MS = 10_000;
 const JOIN_TIMES = 3; // the answers at join wait behind the burst, so ask again in the next seconds
 const SILENT_MS = 15_000; // the answer to `time` comes at least each 10 s
-const OPEN_MS = 10_000; // from opening a socket to `hello`
+const OPEN_MS = 10_000; // the same from opening a socket to `hello`
 const ASK_MS = 5_000;
 const STABLE_MS = 10_000; // a connection this old starts the backoff anew
 
@@ -19,7 +19,8 @@ export type GetToken = () => Promise<string>;
 export interface ConnectionOptions {
   url: string;
   token: string | undefined;
-  getToken: GetToken | undefined;
+  /** Undefined where there is none to be had. */
+  getToken(): Promise<string | undefined>;
 }
 
 export interface ConnectionError {
@@ -33,7 +34,7 @@ export interface ConnectionEvents {
   onChunk(bytes: Uint8Array<ArrayBuffer>): void;
   onLost(error: ConnectionError, retryInMs: number): void;
   onFailed(error: ConnectionError): void;
-  /** The token runs out, and there is no `getToken`. */
+  /** The token runs out, and `getToken` has no other. */
   onTokenNeeded(expiresInS: number): void;
 }
 
@@ -50,7 +51,6 @@ export class Connection {
   #transport: Transport | undefined;
   #attempt = 0;
   #bye: Extract<ServerMessage, { type: 'bye' }> | undefined;
-  #openedAtMs = 0;
   #helloAtMs: number | undefined;
   #heardAtMs = 0;
   #timeSentMs = 0;
@@ -107,8 +107,7 @@ export class Connection {
     this.#helloAtMs = undefined;
     this.#timesSent = 0;
     this.#askedTracks = ALL_TRACKS;
-    this.#openedAtMs = performance.now();
-    this.#heardAtMs = this.#openedAtMs;
+    this.#heardAtMs = performance.now();
     this.sockets += 1;
     this.#events.onConnecting();
     this.#transport = new Transport(this.#options.url, this.#options.token, {
@@ -125,11 +124,10 @@ export class Connection {
   #handleTick(): void {
     const nowMs = performance.now();
     if (!this.#transport) return;
-    if (this.#helloAtMs === undefined) {
-      if (nowMs - this.#openedAtMs > OPEN_MS) this.#transport.abandon('no hello');
-    } else if (nowMs - this.#heardAtMs > SILENT_MS) {
+    const isOpen = this.#helloAtMs !== undefined;
+    if (nowMs - this.#heardAtMs > (isOpen ? SILENT_MS : OPEN_MS)) {
       this.#transport.abandon('nothing heard from the server');
-    } else if (this.#timesSent < JOIN_TIMES || nowMs - this.#timeSentMs >= TIME_EVERY_MS) {
+    } else if (isOpen && (this.#timesSent < JOIN_TIMES || nowMs - this.#timeSentMs >= TIME_EVERY_MS)) {
       this.#sendTime();
     }
   }
@@ -149,6 +147,7 @@ export class Connection {
     } else if (message.type === 'time') {
       this.clock.handleTime(message.t0Us, message.serverTimeUs, nowUs());
     } else if (message.type === 'token') {
+      this.#tokenIsNew = false; // it was good until now
       void this.#renewToken(message.expiresInS);
     } else if (message.type === 'bye') {
       this.#bye = message;
@@ -156,17 +155,12 @@ export class Connection {
     this.#events.onMessage(message);
   }
 
-  async #renewToken(expiresInS: number): Promise<void> {
-    const { getToken } = this.#options;
-    if (!getToken) {
-      this.#events.onTokenNeeded(expiresInS);
-      return;
-    }
-    try {
-      this.setToken(await getToken());
-    } catch {
-      this.#events.onTokenNeeded(expiresInS);
-    }
+  /** True where there is a new one; after a new one that is refused there is none. */
+  async #renewToken(expiresInS: number): Promise<boolean> {
+    const token = this.#tokenIsNew ? undefined : await this.#options.getToken();
+    if (token === undefined) this.#events.onTokenNeeded(expiresInS);
+    else this.setToken(token);
+    return token !== undefined;
   }
 
   #handleClose(closeCode: number, closeReason: string): void {
@@ -209,22 +203,11 @@ export class Connection {
 
   async #obey(verdict: Verdict, message: string, retryAfterMs: number | undefined): Promise<void> {
     const error = { code: verdict.code, message };
-    if (verdict.action === 'fatal') return this.#fail(error);
-    if (verdict.action === 'new_token') {
-      const { getToken } = this.#options;
-      if (!getToken || this.#tokenIsNew) {
-        this.#events.onTokenNeeded(0);
-        return this.#fail(error);
-      }
-      try {
-        this.setToken(await getToken());
-      } catch {
-        this.#events.onTokenNeeded(0);
-        return this.#fail(error);
-      }
-    }
+    const needsToken = verdict.action === 'new_token';
+    const goesOn = needsToken ? await this.#renewToken(0) : verdict.action === 'retry';
     if (this.#closed) return;
-    const atOnce = verdict.action === 'new_token' && this.#attempt === 0;
+    if (!goesOn) return this.#fail(error);
+    const atOnce = needsToken && this.#attempt === 0;
     const delayMs = atOnce ? 0 : retryDelayMs(this.#attempt, Math.random(), retryAfterMs);
     this.#attempt += 1;
     this.#events.onLost(error, delayMs);

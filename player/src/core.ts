@@ -10,6 +10,7 @@ import type { SeekReason } from './sync';
 import type { View } from './view';
 
 const STATS_EVERY_MS = 10_000;
+const STATS_APART_MS = 500; // of what is told as the page goes, perhaps twice
 const TOKEN_WAIT_MS = 30_000; // for the page's `getToken`
 
 export type CoreErrorCode = ErrorCode | 'no_media_source' | 'codec' | 'decode';
@@ -20,24 +21,25 @@ export interface CoreError {
   message: string;
 }
 
+/** Which kinds of track are played. */
+export type Wants = Readonly<Record<TrackKind, boolean>>;
+
 export interface CoreOptions {
   url: string;
   token: string | undefined;
-  /** The page has a `getToken`. */
-  canRenew: boolean;
   targetMs: number | undefined;
-  wants: Readonly<Record<TrackKind, boolean>>;
+  wants: Wants;
 }
 
 /** What the page tells its core. Plain data, as it may cross to a worker. */
 export type Command =
   | { type: 'start'; options: CoreOptions }
   | { type: 'view'; view: View }
-  | { type: 'token'; token: string }
-  | { type: 'no_token' }
-  | { type: 'wants'; wants: Readonly<Record<TrackKind, boolean>> }
+  /** Undefined: an answer to `get_token` that has none. */
+  | { type: 'token'; token: string | undefined }
+  | { type: 'wants'; wants: Wants }
   | { type: 'target'; targetMs: number | undefined }
-  | { type: 'pause' | 'resume' | 'live' | 'stop' }
+  | { type: 'pause' | 'resume' | 'live' | 'stats' | 'stop' }
   | { type: 'media_error'; detail: string };
 
 export type Phase = 'connecting' | 'open' | 'reconnecting';
@@ -112,9 +114,6 @@ export class Core {
       case 'token':
         this.#handleToken(command.token);
         break;
-      case 'no_token':
-        this.#answerToken?.(undefined);
-        break;
       case 'wants':
         this.#playout.handleWants(command.wants);
         this.#requestTracks();
@@ -123,16 +122,17 @@ export class Core {
         this.#playout.askedTargetMs = command.targetMs;
         return;
       case 'pause':
-        this.#setPaused(true);
-        break;
       case 'resume':
-        this.#setPaused(false);
+        this.#setPaused(command.type === 'pause');
         break;
       case 'live':
         this.#playout.seekToLive();
         break;
       case 'media_error':
         this.#playout.handleMediaError(command.detail);
+        break;
+      case 'stats':
+        this.#sendStats();
         break;
       case 'stop':
         this.#sendStats();
@@ -145,10 +145,9 @@ export class Core {
     this.#emit({ type: 'report', report: this.#report(0) });
     this.#playout.askedTargetMs = options.targetMs;
     this.#playout.wants = options.wants;
-    const { url, token, canRenew } = options;
-    const getToken = canRenew ? () => this.#getToken() : undefined;
+    const { url, token } = options;
     this.#connection = new Connection(
-      { url, token, getToken },
+      { url, token, getToken: () => this.#getToken() },
       {
         onConnecting: () => this.#tellPhase(this.#phase),
         onMessage: (message) => this.#handleMessage(message),
@@ -161,22 +160,21 @@ export class Core {
     this.#connection.open();
   }
 
-  #getToken(): Promise<string> {
-    return new Promise((resolve, reject) => {
+  #getToken(): Promise<string | undefined> {
+    return new Promise((resolve) => {
       const late = setTimeout(() => this.#answerToken?.(undefined), TOKEN_WAIT_MS);
       this.#answerToken = (token) => {
         clearTimeout(late);
         this.#answerToken = undefined;
-        if (token === undefined) reject(new Error('no token'));
-        else resolve(token);
+        resolve(token);
       };
       this.#emit({ type: 'get_token' });
     });
   }
 
-  #handleToken(token: string): void {
+  #handleToken(token: string | undefined): void {
     if (this.#answerToken) this.#answerToken(token);
-    else this.#connection?.setToken(token);
+    else if (token) this.#connection?.setToken(token);
   }
 
   #handleLost(error: ConnectionError, retryInMs: number): void {
@@ -254,8 +252,7 @@ export class Core {
     if (this.#paused === paused) return;
     this.#paused = paused;
     this.#connection?.send({ type: paused ? 'pause' : 'resume' });
-    if (paused) this.#playout.handlePause();
-    else this.#playout.handleResume();
+    this.#playout.handlePaused(paused);
   }
 
   #handleView(view: View): void {
@@ -266,17 +263,10 @@ export class Core {
   }
 
   #report(nowMs: number): Report {
-    const playout = this.#playout;
     const connection = this.#connection;
     return {
-      progressing: playout.progressing,
-      latencyMs: playout.latencyMs(),
-      bufferMs: playout.bufferMs(),
-      targetMs: playout.targetMs(nowMs),
-      jitterMs: playout.jitterMs,
+      ...this.#playout.report(nowMs),
       rttMs: connection?.clock.rttMs,
-      bitrateBps: playout.bitrateBps(nowMs),
-      ...playout.counts,
       sockets: connection?.sockets ?? 0,
       session: this.#session,
       node: this.#node,
@@ -285,18 +275,18 @@ export class Core {
 
   #sendStats(): void {
     const view = this.#view;
-    if (!view || this.#phase !== 'open') return;
+    if (!view || this.#phase !== 'open' || view.nowMs - this.#statsSentMs < STATS_APART_MS) return;
     const isFirst = this.#statsSentMs === 0;
     this.#statsSentMs = view.nowMs;
     if (isFirst && view.firstFrameMs === undefined) return;
-    const playout = this.#playout;
+    const { latencyMs, bufferMs, stalls } = this.#report(view.nowMs);
     this.#connection?.send({
       type: 'stats',
-      latency_ms: rounded(playout.latencyMs()),
-      buffer_ms: Math.round(playout.bufferMs()),
-      stalls: playout.counts.stalls,
-      stalled_ms: Math.round(playout.stalledMs),
-      played_ms: Math.round(playout.playedMs),
+      latency_ms: rounded(latencyMs),
+      buffer_ms: Math.round(bufferMs),
+      stalls,
+      stalled_ms: Math.round(this.#playout.stalledMs),
+      played_ms: Math.round(this.#playout.playedMs),
       dropped_frames: view.framesDropped,
       rate: view.rate,
       first_frame_ms: rounded(view.firstFrameMs),

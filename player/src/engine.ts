@@ -3,7 +3,7 @@
 import { Attention } from './attention';
 import { epochMs } from './clock';
 import type { GetToken } from './connection';
-import type { CoreError, CoreErrorCode, CoreEvent, Phase, Report } from './core';
+import type { CoreError, CoreErrorCode, CoreEvent, Phase, Report, Wants } from './core';
 import { Emitter, type Listener } from './emitter';
 import { FrameWatch } from './frames';
 import { type CoreHost, startCore } from './host';
@@ -15,6 +15,7 @@ const HICCUP_MS = 250; // shorter interruptions are not told as buffering
 // Safari stutters at speeds near 1.
 const SAFARI = /^(?!.*(chrom|android)).*safari/i.test(globalThis.navigator?.userAgent);
 const COARSE_FROM = 1.06;
+const ALL_TRACKS: Wants = { video: true, audio: true };
 const BLOCKED_MS = 200; // a timer this late: the page was busy, and saw nothing meanwhile
 
 export type EngineState =
@@ -27,6 +28,7 @@ export type EngineState =
   | 'ended'
   | 'failed';
 
+export type { Wants };
 export type EngineErrorCode = CoreErrorCode;
 export type EngineError = CoreError;
 
@@ -34,16 +36,16 @@ export interface EngineOptions {
   video: HTMLVideoElement;
   /** `wss://HOST/live/{playback_id}` */
   url: string;
-  token?: string;
+  token?: string | undefined;
   getToken?: GetToken;
   /** Buffer to hold, instead of the server's `target_ms`. */
-  targetMs?: number;
-  /** Sound without a picture. */
-  audioOnly?: boolean;
+  targetMs?: number | undefined;
+  /** Leaves one of them out, which is not sent then either. */
+  tracks?: Wants | undefined;
   /** False: everything on the main thread, as in browsers without `MediaSource` in workers. */
   worker?: boolean;
-  /** True: goes on though nobody sees or hears it. */
-  background?: boolean;
+  /** Neither seen nor heard for this long, it pauses; for six times as long, it gives its connection up. */
+  unseenMs?: number | undefined;
 }
 
 export interface EngineEvents {
@@ -82,6 +84,7 @@ export class Engine {
   #frames: FrameWatch | undefined;
   #attention: Attention | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
+  #listening: AbortController | undefined;
   #startedAtMs = 0;
   #firstFrameMs: number | undefined;
   #turnAtMs = 0;
@@ -122,11 +125,11 @@ export class Engine {
     this.#firstFrameMs = undefined;
     this.#progressedAtMs = Number.NEGATIVE_INFINITY;
     this.#frames = new FrameWatch(this.#video);
-    for (const [name, listener] of this.#listeners) this.#video.addEventListener(name, listener);
-    this.#timer = setInterval(this.#handleTurn, TICK_MS);
-    if (!this.#options.background) {
-      this.#attention = new Attention(this.#video, (level) => this.#handleAttention(level));
-    }
+    this.#listen();
+    this.#timer = setInterval(() => this.#handleTurn(), TICK_MS);
+    this.#attention = new Attention(this.#video, this.#options.unseenMs, (level) =>
+      this.#handleAttention(level),
+    );
     this.#open();
   }
 
@@ -147,14 +150,13 @@ export class Engine {
 
   /** The buffer to hold; undefined: what the server says. */
   setTarget(targetMs: number | undefined): void {
-    if (targetMs === undefined) delete this.#options.targetMs;
-    else this.#options.targetMs = targetMs;
+    this.#options.targetMs = targetMs;
     this.#core?.send({ type: 'target', targetMs });
   }
 
-  setAudioOnly(audioOnly: boolean): void {
-    this.#options.audioOnly = audioOnly;
-    this.#core?.send({ type: 'wants', wants: { video: !audioOnly, audio: true } });
+  setTracks(tracks: Wants): void {
+    this.#options.tracks = tracks;
+    this.#core?.send({ type: 'wants', wants: tracks });
   }
 
   seekToLive(): void {
@@ -181,21 +183,12 @@ export class Engine {
   }
 
   #open(): void {
-    const { url, token, getToken, targetMs, audioOnly, worker } = this.#options;
+    const { url, token, targetMs, tracks: wants = ALL_TRACKS, worker } = this.#options;
     const core = startCore(worker !== false, (event) => {
       if (this.#core === core) this.#handleEvent(event);
     });
     this.#core = core;
-    core.send({
-      type: 'start',
-      options: {
-        url,
-        token,
-        canRenew: getToken !== undefined,
-        targetMs,
-        wants: { video: !audioOnly, audio: true },
-      },
-    });
+    core.send({ type: 'start', options: { url, token, targetMs, wants } });
     if (this.#paused) core.send({ type: 'pause' });
   }
 
@@ -220,12 +213,6 @@ export class Engine {
         this.#stream = event.stream;
         this.#update();
         break;
-      case 'tracks':
-        this.#events.emit('tracks', event);
-        break;
-      case 'gap':
-        this.#events.emit('gap', event);
-        break;
       case 'error':
         if (event.error.fatal) this.#fail(event.error);
         else this.#events.emit('error', event.error);
@@ -233,10 +220,10 @@ export class Engine {
       case 'get_token':
         void this.#getToken();
         break;
-      case 'tokenneeded':
-        this.#events.emit('tokenneeded', event);
-        break;
       case 'stopped':
+        return;
+      default:
+        this.#events.emit(event.type, event);
     }
   }
 
@@ -280,21 +267,29 @@ export class Engine {
 
   async #getToken(): Promise<void> {
     const core = this.#core;
+    let token: string | undefined;
     try {
-      const token = await this.#options.getToken?.();
-      if (token === undefined) throw new Error('no token');
-      this.#options.token = token;
-      core?.send({ type: 'token', token });
+      token = await this.#options.getToken?.();
     } catch {
-      core?.send({ type: 'no_token' });
+      // as if there were none
     }
+    if (token) this.#options.token = token;
+    core?.send({ type: 'token', token });
   }
 
-  readonly #listeners = [
-    ['pause', () => this.#handlePause()],
-    ['play', () => this.#handlePlay()],
-    ['error', () => this.#handleMediaError()],
-  ] as const;
+  #listen(): void {
+    const video = this.#video;
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    video.addEventListener('pause', () => this.#handlePause(), { signal });
+    video.addEventListener('play', () => this.#handlePlay(), { signal });
+    video.addEventListener('error', () => this.#handleMediaError(), { signal });
+    // The server hears the last figures, in Firefox before it cuts the sockets of a page that is left for another;
+    // a page that comes back from the browser's cache begins anew.
+    addEventListener('beforeunload', () => this.#core?.send({ type: 'stats' }), { signal });
+    addEventListener('pagehide', () => this.#endCore(), { signal });
+    addEventListener('pageshow', () => this.#handleAttention('here'), { signal });
+  }
 
   #handlePause(): void {
     if (this.#paused || this.#phase !== 'open' || this.#video.error) return; // browsers pause after an error
@@ -324,7 +319,7 @@ export class Engine {
     if (!this.#paused) this.#core?.send({ type: level === 'away' ? 'pause' : 'resume' });
   }
 
-  readonly #handleTurn = (): void => {
+  #handleTurn(): void {
     const video = this.#video;
     const nowMs = epochMs();
     if (nowMs - this.#turnAtMs > BLOCKED_MS) this.#awakeAtMs = nowMs;
@@ -350,7 +345,7 @@ export class Engine {
         firstFrameMs: this.#firstFrameMs,
       },
     });
-  };
+  }
 
   #fail(error: EngineError): void {
     this.#close();
@@ -361,7 +356,7 @@ export class Engine {
 
   #close(): void {
     clearInterval(this.#timer);
-    for (const [name, listener] of this.#listeners) this.#video.removeEventListener(name, listener);
+    this.#listening?.abort();
     this.#frames?.close();
     this.#attention?.close();
     this.#endCore();

@@ -6,6 +6,7 @@ export type {
   EngineOptions,
   EngineState,
   Stats,
+  Wants,
 } from './engine';
 export { Engine } from './engine';
 export type { StreamState, Track } from './protocol';

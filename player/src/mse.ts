@@ -2,7 +2,6 @@
 
 import type { Track, TrackKind } from './protocol';
 
-const QUOTA_KEEP_S = 1; // kept behind the picture when the browser says that its buffer is full
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024; // a browser that takes nothing any more
 
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -14,7 +13,7 @@ export interface SinkEvents {
   /** The browser refused the media; only a new sink helps. */
   onError(detail: string): void;
   /** The browser's buffer is full: answers up to where media may go. */
-  onQuota(keepS: number): number | undefined;
+  onQuota(): number | undefined;
 }
 
 /** Apple's MediaSource, which says when it wants data. */
@@ -62,10 +61,11 @@ export class MediaSink {
   constructor(tracks: readonly Track[], events: SinkEvents) {
     this.#events = events;
     this.#source = new (sourceClass())();
-    const owner = { source: this.#source, onQuota: events.onQuota, onError: this.#handleError };
+    const onError = (detail: string) => this.handleError(detail);
+    const owner = { source: this.#source, onQuota: events.onQuota, onError };
     for (const track of tracks) this.#buffers.set(track.kind, new TrackBuffer(owner, track));
-    this.#source.addEventListener('sourceopen', this.#handleOpen, { once: true });
-    this.#source.addEventListener('startstreaming', this.#pump);
+    this.#source.onsourceopen = () => this.#open();
+    this.#source.addEventListener('startstreaming', () => this.#pump());
     const inPage = typeof document === 'object';
     this.attachment = inPage ? URL.createObjectURL(this.#source) : this.#source.handle;
   }
@@ -96,46 +96,41 @@ export class MediaSink {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#source.removeEventListener('sourceopen', this.#handleOpen);
-    this.#source.removeEventListener('startstreaming', this.#pump);
+    this.#source.onsourceopen = null;
     for (const buffer of this.#buffers.values()) buffer.close();
     if (typeof this.attachment === 'string') URL.revokeObjectURL(this.attachment);
   }
 
-  readonly #handleOpen = (): void => {
-    try {
-      for (const buffer of this.#buffers.values()) buffer.open();
-    } catch (error) {
-      this.#handleError(`no buffer: ${error}`);
-    }
-  };
-
-  readonly #pump = (): void => {
-    for (const buffer of this.#buffers.values()) buffer.pump();
-  };
-
-  /** The element that the source is attached to tells of an error. */
-  handleMediaError(detail: string): void {
-    this.#handleError(detail);
-  }
-
-  readonly #handleError = (detail: string): void => {
+  /** The browser refused something, or the element that the source is attached to tells so. */
+  handleError(detail: string): void {
     if (this.#closed) return;
     this.close();
     this.#events.onError(detail);
-  };
+  }
+
+  #open(): void {
+    try {
+      for (const buffer of this.#buffers.values()) buffer.open();
+    } catch (error) {
+      this.handleError(`no buffer: ${error}`);
+    }
+  }
+
+  #pump(): void {
+    for (const buffer of this.#buffers.values()) buffer.pump();
+  }
 }
 
 interface BufferOwner {
   source: MediaSource;
-  onQuota(keepS: number): number | undefined;
+  onQuota(): number | undefined;
   onError(detail: string): void;
 }
 
-/** What waits for the SourceBuffer: an init segment (with the mime to change to) or media. */
+/** What waits for the SourceBuffer: media, or an init segment with the mime to change to. */
 interface Queued {
   bytes: Bytes;
-  mime?: string;
+  mime?: string | undefined;
 }
 
 class TrackBuffer {
@@ -151,33 +146,32 @@ class TrackBuffer {
   constructor(owner: BufferOwner, track: Track) {
     this.#owner = owner;
     this.#mime = track.mime;
-    this.#queue.push({ bytes: track.init });
+    this.#push({ bytes: track.init });
   }
 
   open(): void {
     this.#buffer = this.#owner.source.addSourceBuffer(this.#mime);
     this.#buffer.mode = 'segments';
-    this.#buffer.addEventListener('updateend', this.#handleDone);
-    this.#buffer.addEventListener('error', this.#handleError);
+    this.#buffer.onupdateend = () => this.pump();
+    this.#buffer.onerror = () => this.#owner.onError('the browser refused an append');
     this.pump();
   }
 
   init(track: Track): void {
-    this.#queue.push(
-      track.mime === this.#mime ? { bytes: track.init } : { bytes: track.init, mime: track.mime },
-    );
+    const mime = track.mime === this.#mime ? undefined : track.mime;
     this.#mime = track.mime;
-    this.pump();
+    this.#push({ bytes: track.init, mime });
   }
 
   append(bytes: Bytes): void {
-    this.#queuedBytes += bytes.byteLength;
-    if (this.#queuedBytes > MAX_QUEUED_BYTES) {
-      this.#owner.onError(`${this.#queuedBytes} bytes wait for the browser`);
-      return;
-    }
-    this.#queue.push({ bytes });
-    this.pump();
+    this.#push({ bytes });
+  }
+
+  #push(item: Queued): void {
+    this.#queuedBytes += item.bytes.byteLength;
+    this.#queue.push(item);
+    if (this.#queuedBytes <= MAX_QUEUED_BYTES) this.pump();
+    else this.#owner.onError(`${this.#queuedBytes} bytes wait for the browser`);
   }
 
   get idle(): boolean {
@@ -194,8 +188,6 @@ class TrackBuffer {
   close(): void {
     this.#closed = true;
     this.#queue = [];
-    this.#buffer?.removeEventListener('updateend', this.#handleDone);
-    this.#buffer?.removeEventListener('error', this.#handleError);
   }
 
   pump(): void {
@@ -218,7 +210,7 @@ class TrackBuffer {
     const [first] = this.#queue;
     if (first?.mime) {
       buffer.changeType(first.mime);
-      delete first.mime;
+      first.mime = undefined;
     }
     const next = this.#queue.findIndex((item) => item.mime !== undefined);
     const count = next === -1 ? this.#queue.length : next;
@@ -232,20 +224,16 @@ class TrackBuffer {
     }
     this.#fullTimes = 0;
     this.#queue.splice(0, count);
-    this.#queuedBytes = this.#queue.reduce((sum, item) => sum + item.bytes.byteLength, 0);
+    this.#queuedBytes -= bytes.byteLength;
   }
 
   #handleFull(): void {
     this.#fullTimes += 1;
-    const beforeS = this.#fullTimes === 1 ? this.#owner.onQuota(QUOTA_KEEP_S) : undefined;
+    const beforeS = this.#fullTimes === 1 ? this.#owner.onQuota() : undefined;
     if (beforeS === undefined) this.#owner.onError('the buffer is full');
     else this.#trimS = beforeS;
     queueMicrotask(() => this.pump());
   }
-
-  readonly #handleDone = (): void => this.pump();
-
-  readonly #handleError = (): void => this.#owner.onError('the browser refused an append');
 }
 
 function wantsData(source: MediaSource): boolean {

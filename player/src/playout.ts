@@ -88,16 +88,11 @@ export class Playout {
     this.#live = true;
   }
 
-  /** The person paused: nothing is handed to the browser until `handleResume`. */
-  handlePause(): void {
-    this.#paused = true;
-  }
-
-  /** Joins anew at the live edge, with what came since the newest keyframe. */
-  handleResume(): void {
-    this.#paused = false;
+  /** While paused nothing is handed to the browser; then it joins anew, with the burst that the server sends. */
+  handlePaused(paused: boolean): void {
+    this.#paused = paused;
+    if (paused) return;
     this.#sync = SYNC_START;
-    for (const { kind, bytes } of this.#replay.chunks) this.#sink?.append(kind, bytes);
     this.#beginBurst();
   }
 
@@ -172,7 +167,7 @@ export class Playout {
       currentTime: view.currentTime,
       ranges: view.ranges,
       holes: this.#holes,
-      targetS: this.targetMs(nowMs) / 1000,
+      targetS: this.#targetMs(nowMs) / 1000,
       rate: view.rate,
       paused: this.#paused || (view.paused && this.#sync.joined),
       bursting: this.#bursting(nowMs) || !this.#sink.idle,
@@ -193,25 +188,42 @@ export class Playout {
   #countTime({ nowMs, paused }: View): void {
     const sinceMs = Math.min(MAX_TURN_MS, nowMs - (this.#view?.nowMs ?? nowMs));
     if (!this.#sync.joined || this.#paused || paused) return;
-    if (this.progressing) this.playedMs += sinceMs;
+    if (this.#progressing) this.playedMs += sinceMs;
     else this.stalledMs += sinceMs;
   }
 
   seekToLive(): void {
     const last = this.#view?.ranges.at(-1);
-    if (this.#sink && last) this.#seek(liveTime(last, this.targetMs(epochMs()) / 1000), 'behind');
+    if (this.#sink && last) this.#seek(liveTime(last, this.#targetMs(epochMs()) / 1000), 'behind');
   }
 
   /** The element refused what it was given. */
   handleMediaError(detail: string): void {
-    this.#sink?.handleMediaError(detail);
+    this.#sink?.handleError(detail);
   }
 
   close(): void {
     this.#closeSink();
   }
 
-  get progressing(): boolean {
+  /** What is known of the playing. */
+  report(nowMs: number) {
+    return {
+      progressing: this.#progressing,
+      latencyMs: this.#latencyMs(),
+      bufferMs: this.#bufferMs(),
+      targetMs: this.#targetMs(nowMs),
+      jitterMs: this.#target.jitterMs,
+      bitrateBps: this.#timeline.bitrateBps(nowMs),
+      ...this.counts,
+    };
+  }
+
+  get tracks(): readonly Track[] {
+    return this.#tracks;
+  }
+
+  get #progressing(): boolean {
     return (
       this.#sink !== undefined &&
       this.#sync.joined &&
@@ -220,32 +232,20 @@ export class Playout {
     );
   }
 
-  get tracks(): readonly Track[] {
-    return this.#tracks;
-  }
-
-  bitrateBps(nowMs: number): number {
-    return this.#timeline.bitrateBps(nowMs);
-  }
-
-  targetMs(nowMs: number): number {
+  #targetMs(nowMs: number): number {
     const { askedTargetMs } = this;
     const hasAudio = askedTargetMs !== undefined || this.#tracks.some((track) => track.kind === 'audio');
     const { reorderMs } = this.#timeline;
     return this.#target.targetMs({ nowMs, baseMs: askedTargetMs ?? this.baseTargetMs, hasAudio, reorderMs });
   }
 
-  get jitterMs(): number {
-    return this.#target.jitterMs;
-  }
-
-  bufferMs(): number {
+  #bufferMs(): number {
     const last = this.#sink && this.#view?.ranges.at(-1);
     return last && this.#view ? Math.max(0, (last.end - this.#view.currentTime) * 1000) : 0;
   }
 
   /** From the frame's arrival at the server to the screen, median of the newest frames. */
-  latencyMs(): number | undefined {
+  #latencyMs(): number | undefined {
     if (this.#latencies.length === 0)
       return this.#view && this.#latencyAt(this.#view.currentTime, this.#view.nowMs);
     const sorted = [...this.#latencies].sort((a, b) => a - b);
@@ -290,7 +290,7 @@ export class Playout {
 
   #watchDeficit({ nowMs, framesShown, frameAtMs }: View): void {
     const { reorderMs, frameIntervalMs } = this.#timeline;
-    const tells = reorderMs > 0 && this.progressing && !this.#paused && frameAtMs !== undefined;
+    const tells = reorderMs > 0 && this.#progressing && !this.#paused && frameAtMs !== undefined;
     const shown = tells ? framesShown : undefined;
     if (!this.#deficit.handleTick({ nowMs, shown, frameIntervalMs })) return;
     if (this.#target.handleDeficit()) this.#sync = SYNC_START; // joins anew, further from the edge
@@ -311,12 +311,12 @@ export class Playout {
     this.#trimmedAtMs = nowMs;
     const [first] = ranges;
     if (!first || currentTime - first.start < BACK_BUFFER_S) return;
-    const keyframeS = this.#trimPoint(KEEP_BEHIND_S);
-    if (keyframeS !== undefined) this.#sink?.trim(keyframeS);
+    const beforeS = this.#trimPoint();
+    if (beforeS !== undefined) this.#sink?.trim(beforeS);
   }
 
-  #trimPoint(keepS: number): number | undefined {
-    const beforeS = (this.#view?.currentTime ?? 0) - keepS;
+  #trimPoint(): number | undefined {
+    const beforeS = (this.#view?.currentTime ?? 0) - KEEP_BEHIND_S;
     if (this.#leading === 'audio') return beforeS;
     const keyframeS = this.#timeline.keyframeBefore(beforeS);
     return keyframeS && keyframeS - 0.001; // rounding must not step over the keyframe
@@ -331,7 +331,7 @@ export class Playout {
     this.#view = undefined;
     this.#sink = new MediaSink(this.#tracks, {
       onError: (detail) => this.#handleSinkError(detail),
-      onQuota: (keepS) => this.#trimPoint(keepS),
+      onQuota: () => this.#trimPoint(),
     });
     this.#source += 1;
     this.#events.onAttach(this.#source, this.#sink.attachment);

@@ -34,7 +34,7 @@ export type ServerMessage =
       serverTimeUs: number;
       targetMs: number;
       /** The server's node that the viewer is connected to. */
-      node?: string;
+      node: string | undefined;
     }
   | { type: 'init'; epoch: string; tracks: Track[] }
   | { type: 'live'; edgeUs: number }
@@ -42,7 +42,7 @@ export type ServerMessage =
   | { type: 'state'; state: StreamState }
   | { type: 'time'; t0Us: number; serverTimeUs: number }
   | { type: 'token'; expiresInS: number }
-  | { type: 'bye'; code: number; reason: string; retryAfterMs?: number }
+  | { type: 'bye'; code: number; reason: string; retryAfterMs: number | undefined }
   | { type: 'unknown'; name: string };
 
 export interface ViewerStats {
@@ -75,12 +75,10 @@ export function encodeViewerMessage(message: ViewerMessage): string {
 /** Reads one text message; a type this player does not know comes back as `unknown`, to be ignored. */
 export function parseServerMessage(text: string): ServerMessage {
   if (text.length > MAX_TEXT_CHARS) throw new ProtocolError(`text message of ${text.length} characters`);
-  const fields = new Fields(parseJson(text), 'message');
-  const type = fields.string('type');
-  const of = fields.named(type);
+  const of = new Fields(parseJson(text));
+  const type = of.string('type');
   switch (type) {
-    case 'hello': {
-      const node = of.optionalString('node');
+    case 'hello':
       return {
         type,
         session: of.string('session'),
@@ -88,9 +86,8 @@ export function parseServerMessage(text: string): ServerMessage {
         state: of.state('state'),
         serverTimeUs: of.number('server_time_us'),
         targetMs: of.number('target_ms'),
-        ...(node === undefined ? {} : { node }),
+        node: of.optionalString('node'),
       };
-    }
     case 'init':
       return { type, epoch: of.string('epoch'), tracks: parseTracks(of) };
     case 'live':
@@ -110,11 +107,13 @@ export function parseServerMessage(text: string): ServerMessage {
       return { type, t0Us: of.number('t0_us'), serverTimeUs: of.number('server_time_us') };
     case 'token':
       return { type, expiresInS: of.number('expires_in_s') };
-    case 'bye': {
-      const retry = of.optionalNumber('retry_after_ms');
-      const bye = { type, code: of.number('code'), reason: of.string('reason') } as const;
-      return retry === undefined ? bye : { ...bye, retryAfterMs: retry };
-    }
+    case 'bye':
+      return {
+        type,
+        code: of.number('code'),
+        reason: of.string('reason'),
+        retryAfterMs: of.optionalNumber('retry_after_ms'),
+      };
     default:
       return { type: 'unknown', name: type };
   }
@@ -173,16 +172,12 @@ class Fields {
   readonly #fields: Record<string, unknown>;
   readonly #name: string;
 
-  constructor(value: unknown, name: string) {
+  constructor(value: unknown, name = 'message') {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new ProtocolError(`${name}: not an object`);
     }
     this.#fields = value as Record<string, unknown>;
     this.#name = name;
-  }
-
-  named(name: string): Fields {
-    return new Fields(this.#fields, name);
   }
 
   wrong(key: string, wanted: string): ProtocolError {
@@ -197,8 +192,7 @@ class Fields {
   }
 
   optionalString(key: string): string | undefined {
-    const value = this.#fields[key];
-    return value === undefined || value === null ? undefined : this.string(key);
+    return this.#has(key) ? this.string(key) : undefined;
   }
 
   number(key: string): number {
@@ -208,8 +202,7 @@ class Fields {
   }
 
   optionalNumber(key: string): number | undefined {
-    const value = this.#fields[key];
-    return value === undefined || value === null ? undefined : this.number(key);
+    return this.#has(key) ? this.number(key) : undefined;
   }
 
   state(key: string): StreamState {
@@ -223,5 +216,9 @@ class Fields {
     const value = this.#fields[key];
     if (!Array.isArray(value)) throw this.wrong(key, 'a list');
     return value;
+  }
+
+  #has(key: string): boolean {
+    return (this.#fields[key] ?? undefined) !== undefined;
   }
 }

@@ -17,6 +17,9 @@ export interface WeirPlayerProps extends Omit<HTMLAttributes<HTMLElement>, 'onEr
   /** ms */
   latencyTarget?: number;
   audioOnly?: boolean;
+  videoOnly?: boolean;
+  /** ms */
+  unseenTimeout?: number;
   renderer?: 'canvas';
   ref?: Ref<WeirPlayerElement>;
   onStateChange?: (detail: { state: EngineState; stream: StreamState | undefined }) => void;
@@ -25,7 +28,8 @@ export interface WeirPlayerProps extends Omit<HTMLAttributes<HTMLElement>, 'onEr
 }
 
 export function WeirPlayer(props: WeirPlayerProps) {
-  const { src, token, getToken, autoPlay, muted, controls, latencyTarget, audioOnly, renderer } = props;
+  const { src, token, getToken, autoPlay, muted, controls, latencyTarget } = props;
+  const { audioOnly, videoOnly, unseenTimeout, renderer } = props;
   const { ref, onStateChange, onError, onTokenNeeded, ...rest } = without(props);
   const own = useRef<WeirPlayerElement>(null);
   useImperativeHandle(ref, () => own.current as WeirPlayerElement, []);
@@ -60,12 +64,14 @@ export function WeirPlayer(props: WeirPlayerProps) {
     controls: flag(controls),
     'latency-target': latencyTarget,
     'audio-only': flag(audioOnly),
+    'video-only': flag(videoOnly),
+    'unseen-timeout': unseenTimeout,
     renderer,
   });
 }
 
 function without(props: WeirPlayerProps) {
-  const { src, token, getToken, autoPlay, muted, controls, latencyTarget, audioOnly, renderer, ...rest } =
-    props;
+  const { src, token, getToken, autoPlay, muted, controls, latencyTarget, ...more } = props;
+  const { audioOnly, videoOnly, unseenTimeout, renderer, ...rest } = more;
   return rest;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Drawn } from '../src/canvas/drawn';
 import { Pace } from '../src/canvas/pace';
 import { decoderDescription, samplesOf } from '../src/canvas/samples';
 
@@ -73,4 +74,21 @@ test('late sound is a stall and raises the target, sound far ahead is left out o
   assert.ok(Math.abs(late - 6.15) < 1e-9);
   assert.equal(pace.place(101, 6), undefined);
   assert.ok((pace.place(101.02, 6) ?? 0) < 6.3);
+});
+
+test('the time in which the picture stands still is told apart, and not counted where it should', () => {
+  const drawn = new Drawn();
+  drawn.handleTurn(0, true);
+  drawn.handleTurn(100, true);
+  assert.equal(drawn.playedMs + drawn.stalledMs, 0); // no picture yet
+  for (let ms = 100; ms < 1100; ms += 100) {
+    drawn.handleFrame(ms, ms === 100 ? 900 : 40);
+    drawn.handleTurn(ms, true);
+  }
+  assert.deepEqual([drawn.frames, drawn.firstAtMs, drawn.latencyMs, drawn.fps(1000)], [10, 100, 40, 5]);
+  assert.equal(drawn.stalledMs, 0);
+  const { playedMs } = drawn;
+  for (let ms = 1100; ms <= 2000; ms += 100) drawn.handleTurn(ms, ms <= 1800);
+  assert.equal(drawn.playedMs - playedMs, 400); // goes on counts until 500 ms after the last frame
+  assert.equal(drawn.stalledMs, 400); // 1500 to 1800; the rest is meant to stand still
 });

@@ -75,9 +75,9 @@ test('messages to the frame are read at the edge', () => {
 
 const SEEN: AttentionInput = { nowMs: 0, hidden: false, inView: true, audible: false, inPicture: false };
 
-function unseenFor(ms: number, more: Partial<AttentionInput>) {
+function unseenFor(ms: number, more: Partial<AttentionInput>, awayMs?: number) {
   const input = { ...SEEN, hidden: true, ...more };
-  return attentionStep(attentionStep(ATTENTIVE, input), { ...input, nowMs: ms }).level;
+  return attentionStep(attentionStep(ATTENTIVE, input), { ...input, nowMs: ms }, awayMs).level;
 }
 
 test('who is neither seen nor heard is paused, then given up', () => {
@@ -86,6 +86,14 @@ test('who is neither seen nor heard is paused, then given up', () => {
     ['here', 'away', 'away', 'gone'],
   );
   assert.equal(unseenFor(60_000, { hidden: false, inView: false }), 'gone');
+});
+
+test('a page may choose how long, or for ever', () => {
+  assert.deepEqual(
+    [499, 500, 2_999, 3_000].map((ms) => unseenFor(ms, {}, 500)),
+    ['here', 'away', 'away', 'gone'],
+  );
+  assert.equal(unseenFor(1e9, {}, Number.POSITIVE_INFINITY), 'here');
 });
 
 test('sound, a picture in picture, and coming back keep it going', () => {

@@ -25,7 +25,10 @@ test('every documented message is understood', () => {
     state: 'live',
     serverTimeUs: 1.7e15,
     targetMs: 150,
+    node: undefined,
   });
+  const named = parse({ type: 'hello', ...hello, node: 'n1' });
+  assert.equal(named.type === 'hello' && named.node, 'n1');
   assert.deepEqual(parse({ type: 'live', edge_us: 5 }), { type: 'live', edgeUs: 5 });
   const gap = { track: 1, from_us: 1, to_us: 2, frames: 3, reason: 'slow' };
   assert.deepEqual(parse({ type: 'gap', ...gap }), {
@@ -50,6 +53,7 @@ test('every documented message is understood', () => {
     type: 'bye',
     code: 4410,
     reason: 'kicked',
+    retryAfterMs: undefined,
   });
 });
 

@@ -126,6 +126,8 @@ async fn live(request: HttpRequest, payload: web::Payload, name: web::Path<Strin
     };
     if let Some(origin) = cors.and_then(|o| HeaderValue::from_str(&o).ok()) {
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        let shown = HeaderValue::from_static("retry-after");
+        response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, shown);
     }
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("origin"));
     response
@@ -174,7 +176,7 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     async fn answer(self, wanted: Wanted, payload: web::Payload) -> HttpResponse {
-        if wanted != Wanted::Facts && (self.viewing.is_draining)() {
+        if (self.viewing.is_draining)() {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "this node is going away");
             return problem.with_retry_after(1).to_response();
         }
@@ -187,7 +189,10 @@ impl Visit<'_> {
             return problem.with_retry_after(1).to_response();
         };
         match wanted {
-            Wanted::Facts => self.facts(is_elsewhere),
+            Wanted::Facts => match self.seat() {
+                Ok(_free) => self.facts(is_elsewhere),
+                Err(full) => crowded(full),
+            },
             Wanted::Body => self.body(payload),
             Wanted::Socket => self.socket(payload),
         }
@@ -282,9 +287,7 @@ impl Visit<'_> {
             Ok(seat) => seat,
             Err(full) => {
                 self.worker.metrics.auth_failure(full.code());
-                return Problem::new(StatusCode::TOO_MANY_REQUESTS, full.code(), full.to_string())
-                    .with_retry_after(QUOTA_RETRY_S)
-                    .to_response();
+                return crowded(full);
             }
         };
         let ticket = self.ticket(dialect, seat);
@@ -331,6 +334,13 @@ impl Visit<'_> {
             seat: Some(Arc::new(seat)),
         }
     }
+}
+
+/// The same for who comes and who asks.
+fn crowded(full: Full) -> HttpResponse {
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, full.code(), full.to_string())
+        .with_retry_after(QUOTA_RETRY_S)
+        .to_response()
 }
 
 fn begin(

@@ -19,6 +19,7 @@ const clips = {
   bframes: { duration: SECONDS, bframes: 2 },
   silent: { duration: SECONDS, audio: 'no' },
   large: { duration: SECONDS, size: '1280x720', first: 1000, bitrate: '2000k' },
+  av1: { duration: 6, size: '320x180', first: 2000, codec: 'av1', bitrate: '400k' },
 };
 
 // `check` gets ({ expect, all, end, log, stream, stats }): figures over all and over the last 2.5 s.
@@ -45,10 +46,18 @@ const scenarios = {
     script: (clip) => ({ clip: clip.plain, events: [skew(4.015, 0.05)] }),
     check: frozenAtMost(550),
   },
+  hole90: {
+    seconds: 7,
+    script: (clip) => ({ clip: clip.plain, events: [skew(4.015, 0.09)] }),
+    check: frozenAtMost(590),
+  },
   hole300: {
     seconds: 7,
     script: (clip) => ({ clip: clip.plain, events: [skew(4.015, 0.3)] }),
-    check: frozenAtMost(800),
+    check: ({ expect, ...seen }) => {
+      frozenAtMost(800)({ expect, ...seen });
+      expect.that(seen.stats.stalls <= 1, `counted as ${seen.stats.stalls} stalls`);
+    },
   },
   stall: {
     seconds: 9,
@@ -69,6 +78,19 @@ const scenarios = {
     check: ({ expect, all, stats }) => {
       expect.that(stats.gaps === 1, `${stats.gaps} gaps counted`);
       expect.that(all.freeze_ms < 2600, `frozen ${all.freeze_ms} ms`);
+    },
+  },
+  // Frames lost in the middle of a group of pictures: broken or frozen until the next keyframe, then well again
+  midgop: {
+    seconds: 9,
+    unreadable: 60,
+    script: (clip) => ({
+      clip: clip.plain,
+      keep: (sample, at) => sample.kind === 'audio' || at <= 4.5 || at > 4.7,
+    }),
+    check: ({ expect, all, stats }) => {
+      expect.that(stats.rebuilds <= 1 && stats.sockets === 1, `${stats.rebuilds} rebuilds, ${stats.sockets} sockets`);
+      expect.that(all.freeze_ms < 2000 + 500, `frozen ${all.freeze_ms} ms`);
     },
   },
   dropped: {
@@ -110,6 +132,24 @@ const scenarios = {
       expect.that(stats.rebuilds === 0, `${stats.rebuilds} rebuilds`);
       expect.that(stats.sockets === 1, `${stats.sockets} sockets`);
       expect.that(all.freeze_ms < 700, `frozen ${all.freeze_ms} ms`);
+    },
+  },
+  // P7: another codec, and back, in the same MediaSource
+  codec: {
+    seconds: 11,
+    script: (clip) => ({
+      clip: clip.plain,
+      events: [
+        { at: 4, do: (stream) => stream.switchClip(clip.av1) },
+        { at: 7, do: (stream) => stream.switchClip(clip.large) },
+      ],
+    }),
+    check: ({ expect, all, stats, log }) => {
+      const numbers = log.frames.map(({ frame }) => frame);
+      expect.that(numbers.some((n) => n >= 2000 && n < 3000), 'nothing of the second codec was shown');
+      expect.that(stats.width === 1280, `picture is ${stats.width} wide`);
+      expect.that(stats.rebuilds === 0 && stats.sockets === 1, `${stats.rebuilds} rebuilds, ${stats.sockets} sockets`);
+      expect.that(all.freeze_ms < 1000, `frozen ${all.freeze_ms} ms`);
     },
   },
   publisher: {

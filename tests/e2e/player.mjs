@@ -53,7 +53,7 @@ async function run(browser, name, world) {
       await page.screenshot(`${OUT}${browser.name}-${name}-failed.png`).catch(() => undefined);
       console.log(account(seen, page.console));
     }
-    await page.close();
+    await page.close().catch(() => undefined);
   }
   Object.assign(world.proxy, { keep: undefined, held: false, away: false });
   const verdict = expect.failed.length === 0 ? 'ok  ' : 'FAIL';

@@ -39,6 +39,12 @@ async fn a_tenant_publishes_and_is_watched_as_much_as_it_may() {
     assert_eq!(full.status().as_u16(), 429);
     let body: Value = serde_json::from_slice(full.body().as_deref().unwrap()).unwrap();
     assert_eq!((body["code"].as_str(), full.headers().contains_key("retry-after")), (Some("quota_viewers"), true));
+    let ask = weir.client.get(format!("http://{}/live/{}", weir.http, one.playback_id));
+    let asked = ask.header("origin", "https://page.example").send().await.unwrap();
+    let headers = |name: &str| asked.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    assert_eq!((asked.status().as_u16(), headers("retry-after").is_some()), (429, true), "who asks is told the same");
+    assert_eq!(headers("access-control-expose-headers").as_deref(), Some("retry-after"));
+    assert_eq!(asked.json::<Value>().await.unwrap()["code"], "quota_viewers");
     let elsewhere = weir.public_stream().await;
     Viewer::connect(&weir, &elsewhere, "weir.v1").await;
 

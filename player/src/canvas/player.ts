@@ -1,23 +1,23 @@
 /** Plays one stream on a canvas, for the lowest delay and for pages that work on each frame. Same face as `Engine`. */
 
+import { Attention, type AttentionLevel } from '../attention';
 import { BoxError, parseChunk, parseInit, type TrackDefaults } from '../boxes';
 import { epochMs } from '../clock';
 import { Connection } from '../connection';
 import { Emitter, type Listener } from '../emitter';
-import type { EngineError, EngineEvents, EngineOptions, EngineState, Stats } from '../engine';
+import type { EngineError, EngineEvents, EngineOptions, EngineState, Stats, Wants } from '../engine';
 import type { ServerMessage, StreamState, Track } from '../protocol';
 import { Timeline } from '../timeline';
+import { Drawn } from './drawn';
 import { Picture } from './picture';
 import { Sound } from './sound';
 
 const SOUND_TARGET_MS = 100;
 const SOUND_STARTS_MS = 1500; // an audio device that takes longer is one that may not
 const STATS_EVERY_MS = 10_000;
-const FREEZE_MS = 500; // without a new frame: buffering
-const FPS_WINDOW_MS = 2000;
+const STATS_APART_MS = 500;
 const ERRORS_MAX = 3; // decoder errors in a minute; more, and the other renderer takes over
 const ERRORS_FORGET_MS = 60_000;
-const LATENCY_SAMPLES = 15;
 
 export interface CanvasPlayerOptions extends EngineOptions {
   canvas: HTMLCanvasElement;
@@ -54,16 +54,17 @@ export class CanvasPlayer {
   #node: string | undefined;
   #live = false;
   #paused = false;
+  /** Nobody looks: nothing is sent. */
+  #away = false;
   #startedAtMs = 0;
-  #firstFrameMs: number | undefined;
-  #shownAtMs: number[] = [];
-  #shown = 0;
+  #drawn = new Drawn();
   #currentTime = 0;
-  #latencies: number[] = [];
   #errorsAtMs: number[] = [];
   #gaps = 0;
   #framesLost = 0;
   #statsSentMs = 0;
+  #listening: AbortController | undefined;
+  #attention: Attention | undefined;
   #turn: number | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -97,18 +98,30 @@ export class CanvasPlayer {
 
   start(): void {
     this.stop();
-    const { url, token, getToken } = this.#options;
     this.#startedAtMs = epochMs();
+    this.#drawn = new Drawn();
     this.#statsSentMs = this.#startedAtMs;
     this.#picture = new Picture({
       onDraw: (frame) => this.#draw(frame),
       onError: (detail) => this.#handleDecoderError(detail),
     });
+    this.#listen();
+    this.#turn = requestAnimationFrame(this.#handleTurn);
+    this.#timer = setInterval(() => this.#handleTimer(), 100);
+    this.#attention = new Attention(this.#video, this.#options.unseenMs, (level) =>
+      this.#handleAttention(level),
+    );
+    this.#open();
+    void this.#play();
+  }
+
+  #open(): void {
+    const { url, token } = this.#options;
     this.#connection = new Connection(
-      { url, token, getToken },
+      { url, token, getToken: () => this.#getToken() },
       {
         onConnecting: () => this.#setPhase(this.#phase === 'idle' ? 'connecting' : this.#phase),
-        onMessage: (message) => void this.#handleMessage(message),
+        onMessage: (message) => this.#handleMessage(message),
         onChunk: (bytes) => this.#readMedia(() => this.#handleChunk(bytes)),
         onLost: ({ code, message }) => {
           this.#events.emit('error', { code, message, fatal: false });
@@ -118,15 +131,18 @@ export class CanvasPlayer {
         onTokenNeeded: (expiresInS) => this.#events.emit('tokenneeded', { expiresInS }),
       },
     );
-    for (const [name, listener] of this.#listeners) this.#video.addEventListener(name, listener);
-    this.#turn = requestAnimationFrame(this.#handleTurn);
-    this.#timer = setInterval(() => this.#handleTimer(), 100);
     this.#connection.open();
-    void this.#play();
+  }
+
+  async #getToken(): Promise<string | undefined> {
+    try {
+      return await this.#options.getToken?.();
+    } catch {
+      return undefined;
+    }
   }
 
   stop(): void {
-    this.#sendStats();
     this.#close();
     this.#stream = undefined;
     this.#setPhase('idle');
@@ -142,9 +158,19 @@ export class CanvasPlayer {
     if (this.#sound) this.#sound.targetS = (targetMs ?? SOUND_TARGET_MS) / 1000;
   }
 
-  /** There is nothing to draw without a picture. */
-  setAudioOnly(audioOnly: boolean): void {
-    if (audioOnly) this.#options.onUnable?.();
+  setTracks(tracks: Wants): void {
+    this.#options.tracks = tracks;
+    this.#requestTracks();
+  }
+
+  #requestTracks(): void {
+    const { video, audio } = this.#wants;
+    this.#connection?.requestTracks(video, audio);
+    if (!video) this.#options.onUnable?.(); // there is nothing to draw
+  }
+
+  get #wants(): Wants {
+    return this.#options.tracks ?? { video: true, audio: true };
   }
 
   seekToLive(): void {
@@ -155,7 +181,7 @@ export class CanvasPlayer {
     const nowMs = epochMs();
     return {
       progressing: this.#state === 'playing',
-      latencyMs: this.#latencyMs,
+      latencyMs: this.#drawn.latencyMs,
       bufferMs: 0,
       targetMs: this.#isHeard ? (this.#sound?.targetS ?? 0) * 1000 : 0,
       jitterMs: 0,
@@ -169,38 +195,40 @@ export class CanvasPlayer {
       sockets: this.#connection?.sockets ?? 0,
       session: this.#session,
       node: this.#node,
-      fps: (this.#shownAtMs.length * 1000) / FPS_WINDOW_MS,
+      fps: this.#drawn.fps(nowMs),
       width: this.canvas.width,
       height: this.canvas.height,
       rate: 1,
-      framesShown: this.#shown,
+      framesShown: this.#drawn.frames,
       framesDropped: this.#picture?.dropped ?? 0,
       firstFrameMs: this.#firstFrameMs,
       inWorker: false,
     };
   }
 
-  get #latencyMs(): number | undefined {
-    const sorted = [...this.#latencies].sort((a, b) => a - b);
-    return sorted[Math.floor(sorted.length / 2)];
+  get #firstFrameMs(): number | undefined {
+    const { firstAtMs } = this.#drawn;
+    return firstAtMs && firstAtMs - this.#startedAtMs;
   }
 
   get #isHeard(): boolean {
     return (
       this.#sound?.isRunning === true &&
       !this.#video.muted &&
+      this.#wants.audio &&
       this.#tracks.some(({ kind }) => kind === 'audio')
     );
   }
 
-  async #handleMessage(message: ServerMessage): Promise<void> {
+  #handleMessage(message: ServerMessage): void {
     switch (message.type) {
       case 'hello':
         this.#session = message.session;
         this.#node = message.node;
         this.#stream = message.state;
         this.#beginBurst();
-        if (this.#paused) this.#connection?.send({ type: 'pause' });
+        this.#requestTracks();
+        if (this.#isQuiet) this.#connection?.send({ type: 'pause' });
         this.#setPhase('open');
         break;
       case 'init':
@@ -253,7 +281,7 @@ export class CanvasPlayer {
 
   #handleChunk(bytes: Uint8Array): void {
     this.#timeline.handleBytes(epochMs(), bytes.byteLength);
-    if (this.#paused) return;
+    if (this.#isQuiet) return;
     const chunk = parseChunk(bytes, this.#defaults);
     const track = this.#tracks.find(({ id }) => id === chunk.trackId);
     if (track?.kind === 'video') {
@@ -282,7 +310,7 @@ export class CanvasPlayer {
   /** What is drawn now: all that came, or as far as the sound is. */
   readonly #handleTurn = (): void => {
     this.#turn = requestAnimationFrame(this.#handleTurn);
-    if (!this.#live || this.#paused) return;
+    if (!this.#live || this.#isQuiet) return;
     const heardS = this.#isHeard ? this.#sound?.mediaS : undefined;
     this.#picture?.show(heardS ?? Number.POSITIVE_INFINITY);
   };
@@ -301,21 +329,15 @@ export class CanvasPlayer {
   #handleShown(timeS: number, wallUs: number | undefined): void {
     const nowMs = epochMs();
     const offsetUs = this.#connection?.clock.offsetUs;
+    const isKnown = wallUs !== undefined && offsetUs !== undefined;
     this.#currentTime = timeS;
-    this.#shown += 1;
-    this.#shownAtMs.push(nowMs);
-    if (this.#firstFrameMs === undefined) {
-      this.#firstFrameMs = nowMs - this.#startedAtMs;
-      this.#video.dispatchEvent(new Event('playing'));
-    }
-    if (wallUs === undefined || offsetUs === undefined) return;
-    this.#latencies.push(nowMs + (offsetUs - wallUs) / 1000);
-    if (this.#latencies.length > LATENCY_SAMPLES) this.#latencies.shift();
+    this.#drawn.handleFrame(nowMs, isKnown ? nowMs + (offsetUs - wallUs) / 1000 : undefined);
+    if (this.#drawn.frames === 1) this.#video.dispatchEvent(new Event('playing'));
   }
 
   #handleTimer(): void {
     const nowMs = epochMs();
-    this.#shownAtMs = this.#shownAtMs.filter((atMs) => atMs > nowMs - FPS_WINDOW_MS);
+    this.#drawn.handleTurn(nowMs, this.#phase === 'open' && this.#stream === 'live' && !this.#isQuiet);
     if (nowMs - this.#statsSentMs >= STATS_EVERY_MS) this.#sendStats();
     this.#update();
     this.#video.dispatchEvent(new Event('timeupdate'));
@@ -349,25 +371,39 @@ export class CanvasPlayer {
     void this.#video.play().catch(() => undefined);
   }
 
-  readonly #listeners = [
-    ['pause', () => this.#handlePause()],
-    ['play', () => this.#handlePlay()],
-    ['volumechange', () => this.#handleVolume()],
-  ] as const;
-
-  #handlePause(): void {
-    if (this.#paused || this.#phase !== 'open') return;
-    this.#paused = true;
-    this.#connection?.send({ type: 'pause' });
-    this.#sound?.flush();
+  #listen(): void {
+    const video = this.#video;
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    video.addEventListener('pause', () => this.#phase === 'open' && this.#setQuiet(true, this.#away), {
+      signal,
+    });
+    video.addEventListener('play', () => this.#setQuiet(false, this.#away), { signal });
+    video.addEventListener('volumechange', () => this.#handleVolume(), { signal });
+    addEventListener('beforeunload', () => this.#sendStats(), { signal });
+    addEventListener('pagehide', () => this.#endConnection(), { signal });
+    addEventListener('pageshow', () => this.#handleAttention('here'), { signal });
   }
 
-  #handlePlay(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
+  #handleAttention(level: AttentionLevel): void {
+    if (level === 'gone') this.#endConnection();
+    else if (level === 'here' && !this.#connection) this.#open();
+    this.#setQuiet(this.#paused, level !== 'here');
+  }
+
+  /** Nothing shall come: the person paused, or is away. */
+  get #isQuiet(): boolean {
+    return this.#paused || this.#away;
+  }
+
+  #setQuiet(paused: boolean, away: boolean): void {
+    const before = this.#isQuiet;
+    this.#paused = paused;
+    this.#away = away;
+    if (this.#isQuiet === before) return;
+    this.#connection?.send({ type: before ? 'resume' : 'pause' });
     this.#beginBurst();
-    this.#live = true; // a server that does not know of pauses says nothing
-    this.#connection?.send({ type: 'resume' });
+    this.#live = before; // what comes after `resume` is shown at once
   }
 
   #handleVolume(): void {
@@ -382,8 +418,9 @@ export class CanvasPlayer {
   }
 
   #sendStats(): void {
-    if (this.#phase !== 'open') return;
-    this.#statsSentMs = epochMs();
+    const nowMs = epochMs();
+    if (this.#phase !== 'open' || nowMs - this.#statsSentMs < STATS_APART_MS) return;
+    this.#statsSentMs = nowMs;
     const { latencyMs, stalls, framesDropped, firstFrameMs } = this.stats;
     const whole = (value: number | undefined) => (value === undefined ? null : Math.round(value));
     this.#connection?.send({
@@ -391,8 +428,8 @@ export class CanvasPlayer {
       latency_ms: whole(latencyMs),
       buffer_ms: 0,
       stalls,
-      stalled_ms: 0,
-      played_ms: Math.round(this.#statsSentMs - this.#startedAtMs),
+      stalled_ms: Math.round(this.#drawn.stalledMs),
+      played_ms: Math.round(this.#drawn.playedMs),
       dropped_frames: framesDropped,
       rate: 1,
       first_frame_ms: whole(firstFrameMs),
@@ -408,13 +445,20 @@ export class CanvasPlayer {
   #close(): void {
     if (this.#turn !== undefined) cancelAnimationFrame(this.#turn);
     clearInterval(this.#timer);
-    for (const [name, listener] of this.#listeners) this.#video.removeEventListener(name, listener);
-    this.#connection?.close();
+    this.#listening?.abort();
+    this.#attention?.close();
+    this.#endConnection();
     this.#picture?.close();
     this.#sound?.close();
-    this.#connection = undefined;
     this.#sound = undefined;
     this.#paused = false;
+    this.#away = false;
+  }
+
+  #endConnection(): void {
+    this.#sendStats();
+    this.#connection?.close();
+    this.#connection = undefined;
   }
 
   #setPhase(phase: EngineState | 'open'): void {
@@ -434,8 +478,7 @@ export class CanvasPlayer {
   #derive(): EngineState {
     if (this.#phase !== 'open') return this.#phase;
     if (this.#stream === 'ended') return 'ended';
-    const newestMs = this.#shownAtMs.at(-1) ?? Number.NEGATIVE_INFINITY;
-    if (epochMs() - newestMs < FREEZE_MS || this.#paused) return 'playing';
+    if (this.#isQuiet || this.#drawn.goesOn(epochMs())) return 'playing';
     return this.#stream === 'waiting' || this.#stream === 'interrupted' ? 'waiting' : 'buffering';
   }
 }

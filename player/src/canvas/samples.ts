@@ -1,6 +1,6 @@
 /** What a decoder needs of init segments and chunks (ISO/IEC 14496-12 and -15): configuration records, samples. */
 
-import { type Box, BoxError, boxes, find, u8, u32, view } from '../boxes';
+import { BoxError, boxes, inside, need, u8, u32, view } from '../boxes';
 
 const VISUAL_FIELDS = 78; // of a VisualSampleEntry, before its boxes
 const AUDIO_FIELDS = 28; // of an AudioSampleEntry
@@ -79,16 +79,6 @@ function flacHeader(dfla: DataView): Uint8Array<ArrayBuffer> {
   all.set([0x66, 0x4c, 0x61, 0x43]);
   all.set(blocks, 4);
   return all;
-}
-
-function inside(box: Box, type: string): Box {
-  return need(boxes(box.body), type);
-}
-
-function need(list: Box[], type: string): Box {
-  const box = find(list, type);
-  if (!box) throw new BoxError(`no ${type} among ${list.map((other) => other.type).join(' ')}`);
-  return box;
 }
 
 function tail(data: DataView, from: number): DataView {

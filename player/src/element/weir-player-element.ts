@@ -3,7 +3,14 @@
 import { CustomVideoElement } from 'custom-media-element';
 import type { CanvasPlayer } from '../canvas';
 import type { GetToken } from '../connection';
-import { Engine, type EngineError, type EngineEvents, type EngineState, type Stats } from '../engine';
+import {
+  Engine,
+  type EngineError,
+  type EngineEvents,
+  type EngineState,
+  type Stats,
+  type Wants,
+} from '../engine';
 import type { StreamState } from '../protocol';
 import { adopt } from '../ui/adopt';
 import { parseSource, type Source } from './source';
@@ -22,7 +29,17 @@ const TEMPLATE = `
 <slot></slot>`;
 
 /** Attributes that are ours and would mean something else to the inner <video>. */
-const OWN = ['src', 'autoplay', 'controls', 'token', 'latency-target', 'audio-only', 'renderer'] as const;
+const OWN = [
+  'src',
+  'autoplay',
+  'controls',
+  'token',
+  'latency-target',
+  'audio-only',
+  'video-only',
+  'unseen-timeout',
+  'renderer',
+] as const;
 
 export interface WeirPlayerEventMap {
   statechange: CustomEvent<{ state: EngineState; stream: StreamState | undefined }>;
@@ -103,7 +120,8 @@ export class WeirPlayerElement extends CustomVideoElement {
         this.#player?.setTarget(this.latencyTarget);
         break;
       case 'audio-only':
-        this.#player?.setAudioOnly(after !== null);
+      case 'video-only':
+        this.#player?.setTracks(this.#tracks);
         break;
       case 'controls':
         this.controlsChanged(after !== null);
@@ -174,13 +192,17 @@ export class WeirPlayerElement extends CustomVideoElement {
 
   /** The buffer to hold, ms; undefined: what the server says. */
   get latencyTarget(): number | undefined {
-    const value = Number(this.getAttribute('latency-target') || Number.NaN);
-    return value > 0 ? value : undefined;
+    return this.#milliseconds('latency-target');
   }
 
   set latencyTarget(ms: number | undefined) {
     if (ms === undefined) this.removeAttribute('latency-target');
     else this.setAttribute('latency-target', `${ms}`);
+  }
+
+  #milliseconds(attribute: string): number | undefined {
+    const value = Number(this.getAttribute(attribute) || Number.NaN);
+    return value > 0 ? value : undefined;
   }
 
   /** To the newest frame. */
@@ -284,15 +306,19 @@ export class WeirPlayerElement extends CustomVideoElement {
 
   #options({ url }: Source) {
     const getToken = () => this.getToken?.() ?? Promise.reject(new Error('no getToken'));
-    const token = this.shownToken;
     return {
       video: this.nativeEl,
       url,
+      token: this.shownToken,
       getToken,
-      audioOnly: this.hasAttribute('audio-only'),
-      ...(token === undefined ? {} : { token }),
-      ...(this.latencyTarget === undefined ? {} : { targetMs: this.latencyTarget }),
+      tracks: this.#tracks,
+      targetMs: this.latencyTarget,
+      unseenMs: this.#milliseconds('unseen-timeout'),
     };
+  }
+
+  get #tracks(): Wants {
+    return { video: !this.hasAttribute('audio-only'), audio: !this.hasAttribute('video-only') };
   }
 
   #startEngine(source: Source): void {

@@ -10,6 +10,7 @@ export const CLIP_DEFAULTS = {
   bframes: 0,
   audio: 'yes',
   bitrate: '1200k',
+  codec: 'h264', // or av1, for files
   first: 0, // number of the first frame
   beep: 'no', // a tone and a white lower half, both in the first tenth of each second
   mute: '', // "3-5": no sound is sent in these seconds; for files, as ffmpeg's picture waits for sound
@@ -19,7 +20,7 @@ export const CLIP_DEFAULTS = {
 
 /** Input, filters and encoder; the caller adds the output. */
 export function clipInput(options = {}) {
-  const { size, fps, duration, gop, bframes, audio, bitrate, first, beep, mute, realtime, showinfo } = {
+  const { size, fps, duration, gop, bframes, audio, bitrate, codec, first, beep, mute, realtime, showinfo } = {
     ...CLIP_DEFAULTS,
     ...options,
   };
@@ -38,15 +39,19 @@ export function clipInput(options = {}) {
   const filters = [...cellFilters(width, Number(first)), ...flash, 'format=yuv420p'];
   if (showinfo === 'yes') filters.push('showinfo=checksum=0');
   const frames = Math.round(Number(gop) * Number(fps));
-  const x264 = Number(bframes) > 0 ? ['-bf', String(bframes)] : ['-tune', 'zerolatency', '-bf', '0'];
+  const frameOrder = Number(bframes) > 0 ? ['-bf', String(bframes)] : ['-tune', 'zerolatency', '-bf', '0'];
+  const profile = Number(bframes) > 0 ? 'main' : 'baseline';
+  const rate = ['-b:v', bitrate, '-maxrate', bitrate, '-bufsize', bitrate];
+  const encoder =
+    codec === 'av1'
+      ? ['libsvtav1', '-preset', '12', '-b:v', bitrate]
+      : ['libx264', '-preset', 'ultrafast', '-profile:v', profile, '-sc_threshold', '0', ...rate, ...frameOrder];
   return [
     ...['-hide_banner', '-nostdin', '-loglevel', showinfo === 'yes' ? 'info' : 'warning'],
     ...source(`testsrc2=size=${size}:rate=${fps}`),
     ...(audio === 'yes' ? source(tone) : []),
     ...['-vf', filters.join(',')],
-    ...['-c:v', 'libx264', '-preset', 'ultrafast', '-profile:v', Number(bframes) > 0 ? 'main' : 'baseline'],
-    ...['-g', String(frames), '-keyint_min', String(frames), '-sc_threshold', '0'],
-    ...['-b:v', bitrate, '-maxrate', bitrate, '-bufsize', bitrate, ...x264],
+    ...['-c:v', ...encoder, '-g', String(frames), '-keyint_min', String(frames)],
     ...(audio === 'yes' ? [...silence, '-c:a', 'aac', '-b:a', '96k', '-ac', '2'] : []),
   ];
 }

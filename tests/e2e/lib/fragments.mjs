@@ -55,7 +55,7 @@ function readTrack(file, kind) {
   for (const [at, sample] of samples.entries()) {
     const next = samples[at + 1];
     sample.duration = next ? next.dts - sample.dts : samples[at - 1].duration;
-    sample.key = kind === 'audio' || isKeyframe(sample.bytes);
+    sample.key = isSync(sample.bytes);
   }
   return { kind, id, timescale, init, samples, ...codecOf(init, kind) };
 }
@@ -85,26 +85,46 @@ function readTimes(chunk) {
   };
 }
 
-function isKeyframe(chunk) {
-  const mdat = chunk.indexOf('mdat') + 4;
-  for (let at = mdat; at + 5 <= chunk.length; at += 4 + chunk.readUInt32BE(at)) {
-    if ((chunk[at + 4] & 0x1f) === 5) return true;
-  }
-  return false;
+const NON_SYNC_SAMPLE = 0x1_0000;
+
+/** Whether one can start with the chunk's first sample, by the flags of `trun`, or else of `tfhd`. */
+export function isSync(chunk) {
+  const trun = chunk.indexOf('trun');
+  const ofTrun = chunk.readUInt32BE(trun + 4) & 0xffffff;
+  const after = (flags, skipped) => skipped.filter((flag) => flags & flag).length * 4;
+  let at = trun + 12 + after(ofTrun, [0x1]);
+  if (!(ofTrun & 0x404)) {
+    const tfhd = chunk.indexOf('tfhd');
+    const ofTfhd = chunk.readUInt32BE(tfhd + 4) & 0xffffff;
+    if (!(ofTfhd & 0x20)) return true;
+    at = tfhd + 12 + after(ofTfhd, [0x1, 0x1, 0x2, 0x8, 0x10]);
+  } else if (!(ofTrun & 0x4)) at += after(ofTrun, [0x100, 0x200]);
+  return (chunk.readUInt32BE(at) & NON_SYNC_SAMPLE) === 0;
 }
 
 function codecOf(init, kind) {
   if (kind === 'audio')
     return { codec: 'mp4a.40.2', mime: 'audio/mp4; codecs="mp4a.40.2"', sample_rate: 48000, channels: 2 };
-  const avcc = init.indexOf('avcC') + 4;
-  const codec = `avc1.${init.toString('hex', avcc + 1, avcc + 4)}`;
-  const entry = init.indexOf('avc1');
+  const entry = Math.max(init.indexOf('avc1'), init.indexOf('av01'));
+  const codec = init.indexOf('av1C') > 0 ? av1Codec(init) : avcCodec(init);
   return {
     codec,
     mime: `video/mp4; codecs="${codec}"`,
     width: init.readUInt16BE(entry + 28),
     height: init.readUInt16BE(entry + 30),
   };
+}
+
+function avcCodec(init) {
+  const avcc = init.indexOf('avcC') + 4;
+  return `avc1.${init.toString('hex', avcc + 1, avcc + 4)}`;
+}
+
+/** "Codecs parameter string" of the AV1 binding to ISO media, of 8 bits a sample. */
+function av1Codec(init) {
+  const profileAndLevel = init[init.indexOf('av1C') + 5];
+  const level = String(profileAndLevel & 0x1f).padStart(2, '0');
+  return `av01.${profileAndLevel >> 5}.${level}M.08`;
 }
 
 /** The chunk at another place of the timeline, with the wall clock in front. */

@@ -2,6 +2,7 @@
 
 import { createServer, request as httpRequest } from 'node:http';
 import WebSocket, { WebSocketServer } from 'ws';
+import { isSync } from './fragments.mjs';
 
 /** `{ base, links, onViewer, ... , close() }`; a link is one viewer's socket, both ways. */
 export async function startProxy(upstream) {
@@ -124,11 +125,5 @@ class Link {
 /** Track and kind of a chunk: `{ track, key }`. */
 export function chunkFacts(bytes) {
   const track = bytes.readUInt32BE(bytes.indexOf('tfhd') + 8);
-  const trun = bytes.indexOf('trun');
-  const present = bytes.readUInt32BE(trun + 4) & 0xffffff;
-  let at = trun + 12 + (present & 0x1 ? 4 : 0);
-  if (!(present & 0x4)) at += (present & 0x100 ? 4 : 0) + (present & 0x200 ? 4 : 0);
-  const hasFlags = present & 0x4 || present & 0x400;
-  const flags = hasFlags ? bytes.readUInt32BE(at) : undefined;
-  return { track, key: track === 1 && flags !== undefined && (flags & 0x10000) === 0 };
+  return { track, key: track === 1 && isSync(bytes) };
 }
