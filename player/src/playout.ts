@@ -93,6 +93,7 @@ export class Playout {
     this.#paused = paused;
     if (paused) return;
     this.#sync = SYNC_START;
+    this.#timeline.handleRepeat();
     this.#beginBurst();
   }
 
@@ -113,7 +114,7 @@ export class Playout {
       all.flatMap((track) => parseInit(track.init).map((trex) => [trex.trackId, trex] as const)),
     );
     this.#target.handleDiscontinuity();
-    this.#timeline.handleInit();
+    this.#timeline.handleRepeat();
     if (unsupported.length > 0) this.#events.onUnsupported(unsupported);
     if (tracks.length === 0) {
       this.#closeSink();

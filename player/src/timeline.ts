@@ -48,8 +48,8 @@ export class Timeline {
     while ((this.#arrivals[0]?.atMs ?? atMs) < atMs - BITRATE_WINDOW_MS) this.#arrivals.shift();
   }
 
-  /** What comes next may be of another publisher, with or without B frames. */
-  handleInit(): void {
+  /** What comes next may be of another publisher, with or without B frames, or begin before what came. */
+  handleRepeat(): void {
     this.#newestS = Number.NEGATIVE_INFINITY;
     this.#reorderMs = 0;
   }
@@ -57,7 +57,7 @@ export class Timeline {
   clear(): void {
     this.#frames = [];
     this.#keyframesS = [];
-    this.handleInit();
+    this.handleRepeat();
   }
 
   /** Wall clock, in the server's Unix microseconds, at which the frame shown at this media time came in. */

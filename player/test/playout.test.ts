@@ -41,7 +41,7 @@ test('B frames show how much of the end may be missing', () => {
   const timeline = new Timeline();
   for (const n of [0, 3, 1, 2, 6, 4, 5]) timeline.handleChunk(frame(n), 90_000);
   assert.equal(Math.round(timeline.reorderMs), 67);
-  timeline.handleInit();
+  timeline.handleRepeat();
   assert.equal(timeline.reorderMs, 0);
 });
 

@@ -252,7 +252,7 @@ export class CanvasPlayer {
 
   #handleInit(tracks: readonly Track[]): void {
     this.#tracks = tracks;
-    this.#timeline.handleInit();
+    this.#timeline.handleRepeat();
     this.#defaults = new Map(
       tracks.flatMap((track) => parseInit(track.init).map((trex) => [trex.trackId, trex] as const)),
     );
@@ -402,6 +402,7 @@ export class CanvasPlayer {
     this.#away = away;
     if (this.#isQuiet === before) return;
     this.#connection?.send({ type: before ? 'resume' : 'pause' });
+    this.#timeline.handleRepeat();
     this.#beginBurst();
     this.#live = before; // what comes after `resume` is shown at once
   }

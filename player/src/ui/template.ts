@@ -33,7 +33,7 @@ const CSS = `
   .message { position: absolute; inset: 0; display: grid; place-content: center; justify-items: center; gap: 6px;
     padding: 12px 16px; text-align: center; background: rgb(8 10 13 / 78%); box-sizing: border-box; overflow: auto;
     grid-template-columns: minmax(0, 1fr); }
-  .message p { margin: 0; max-width: 46ch; overflow-wrap: anywhere; color: #c9d2dc; }
+  .message p { margin: 0; max-width: 46ch; overflow-wrap: anywhere; text-wrap: balance; color: #c9d2dc; }
   .message .title { font-size: clamp(16px, 4cqi, 26px); font-weight: 650; color: #fff; text-wrap: balance; }
   .message .detail { color: #a8b3bf; font-size: 12px; }
   .message button { margin-top: 6px; padding: 0 20px; border-radius: 8px; background: #fff; color: #10141a;
@@ -54,7 +54,8 @@ const CSS = `
   @container (max-width: 420px) { media-volume-range, media-pip-button { display: none; } }
   @container (max-height: 240px) { .message .detail { display: none; } .message { padding: 4px 12px 8px; gap: 2px; font-size: 13px; }
     .stats { font-size: 11px; line-height: 1.25; width: calc(100% - 20px); } .stats canvas { height: 30px; }
-    .stats dl { display: grid; grid-template-columns: 1fr 1fr; column-gap: 20px; } }
+    .stats dl { display: grid; grid-template-columns: 1fr 1fr; column-gap: 20px; }
+    .stats:not([hidden]) ~ .bottom { display: none; } }
 `;
 
 export function template(): string {
@@ -63,13 +64,13 @@ export function template(): string {
   );
   return `<style>${CSS}</style>
 <weir-controller nohotkeys noautoseektolive novolumepref nomutedpref exportparts="chrome">
-  <div slot="media" class="media"><video part="video" playsinline></video></div>
+  <div slot="media" class="media"><video part="video" playsinline tabindex="-1"></video></div>
   <div slot="middle-chrome" class="layer" noautohide>
     <p id="note" class="note" role="alert" hidden></p>
     <section id="stats" class="stats" aria-label="Statistics" tabindex="0" hidden>
       <dl>${rows.join('')}</dl>
       <canvas id="graph" width="412" height="88" role="img" aria-label="Latency over the last minute"></canvas>
-      <p>latency, one minute, up to <span id="graph-top">500</span> ms</p>
+      <p>Last minute, up to <span id="graph-top">500</span> ms</p>
     </section>
     <div class="bottom">
       <button type="button" id="unmute" class="unmute" hidden>${ICON_UNMUTE}Unmute</button>

@@ -92,21 +92,71 @@ export const page = {
     },
   },
 
+  // P20: the pages and the bare element, as they play and as they don't, by axe in light and dark; looked at in two sizes
+  looks: {
+    only: 'chromium', // Firefox's tool can't change the scheme
+    async run({ open, weir, proxy, stream, expect, out }) {
+      const axe = await readFile(AXE, 'utf8');
+      const idle = await weir.createStream('Sunday service, main hall');
+      const player = (id, token) => `<weir-player src="${proxy.base}/live/${id}" token="${token}" autoplay muted controls></weir-player>`;
+      const site = await startSite({
+        pages: {
+          '/': {
+            body: `<!doctype html><html lang="en"><title>element</title><meta name="viewport" content="width=device-width">
+              <meta name="color-scheme" content="light dark"><style>weir-player { width: 100% }</style>
+              <script type="module" src="${proxy.base}/player/weir-player.js"></script>
+              <main><h1>A page with a player</h1>${player(stream.playbackId, stream.token)}</main></html>`,
+          },
+        },
+      });
+      const shots = {
+        watch: [`${proxy.base}/watch/${stream.playbackId}#token=${stream.token}`, 'playing'],
+        'watch-waiting': [`${proxy.base}/watch/${idle.playbackId}#token=${idle.token}`, 'waiting'],
+        'watch-refused': [`${proxy.base}/watch/${stream.playbackId}`, 'failed'],
+        embed: [`${proxy.base}/embed/${stream.playbackId}?autoplay=1#token=${stream.token}`, 'playing'],
+        'embed-refused': [`${proxy.base}/embed/${stream.playbackId}?autoplay=1`, 'failed'],
+        element: [`${site.base}/`, 'playing'],
+      };
+      try {
+        for (const [name, [url, state]] of Object.entries(shots)) {
+          for (const size of [{ width: 1440, height: 900 }, { width: 360, height: 740 }]) {
+            const page = await open(url, size);
+            await awaitState(page, state);
+            for (const scheme of ['light', 'dark']) {
+              await page.scheme(scheme);
+              for (const withStats of state === 'playing' ? [false, true] : [false]) {
+                if (withStats) await page.evaluate(() => window.weir.toggleStats());
+                await sleep(600); // controls fade in, figures come
+                await page.screenshot(`${out}look-${name}-${size.width}-${scheme}${withStats ? '-stats' : ''}.png`);
+                await page.evaluate(axe);
+                const { violations } = await page.evaluate(() => window.axe.run(document));
+                const words = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+                expect.that(violations.length === 0, `${name} ${size.width} ${scheme}: ${words.join('; ')}`);
+                const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+                expect.that(over <= 0, `${name}: ${over} px wider than ${size.width}`);
+                if (withStats) await page.evaluate(() => window.weir.toggleStats());
+              }
+            }
+            await page.close();
+          }
+        }
+      } finally {
+        await site.close();
+      }
+    },
+  },
+
   // P20
   access: {
-    async run({ open, url, expect, out, browser }) {
+    async run({ open, url, expect }) {
       const axe = await readFile(AXE, 'utf8');
       const page = await open(url);
       await playing(page);
-      for (const scheme of ['light', 'dark']) {
-        await page.scheme(scheme);
-        await page.evaluate(axe);
-        if (scheme === 'dark') await page.press('i');
-        const { violations } = await page.evaluate(() => window.axe.run(document));
-        const words = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-        expect.that(violations.length === 0, `${scheme}: ${words.join('; ')}`);
-        await page.screenshot(`${out}${browser.name}-${scheme}.png`);
-      }
+      await page.evaluate(axe);
+      await page.press('i');
+      const { violations } = await page.evaluate(() => window.axe.run(document));
+      const words = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+      expect.that(violations.length === 0, words.join('; '));
       const state = () =>
         page.evaluate(() => ({
           paused: window.weir.paused,
@@ -137,10 +187,16 @@ export const page = {
           await page.evaluate(() => {
             let element = document.activeElement;
             while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
-            return element?.getAttribute('aria-label') ?? element?.localName;
+            let isSeen = element === document.body; // it left the page
+            for (let at = element; at instanceof Element; at = at.parentElement ?? at.getRootNode().host) {
+              const { outlineStyle, boxShadow } = getComputedStyle(at);
+              isSeen ||= outlineStyle !== 'none' || boxShadow !== 'none';
+            }
+            return `${element?.getAttribute('aria-label') ?? element?.localName}${isSeen ? '' : ' (focus not visible)'}`;
           }),
         );
       }
+      expect.that(!focused.join().includes('not visible'), `focus goes to ${focused.join(', ')}`);
       expect.that(new Set(focused).size >= 5, `focus goes to ${focused.join(', ')}`);
       return { focused: [...new Set(focused)] };
     },
