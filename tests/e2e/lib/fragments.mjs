@@ -12,7 +12,7 @@ const FLAGS =
 const NTP_TO_UNIX_S = 2_208_988_800;
 
 /** `{ fps, tracks: [{ kind, id, codec, mime, timescale, init, width?, height?, samples: [...] }] }` */
-export async function makeClip(options) {
+async function makeClip(options) {
   const folder = await mkdtemp(join(tmpdir(), 'weir-clip-'));
   try {
     const outputs = [{ kind: 'video', map: '0:v' }];
@@ -30,6 +30,13 @@ export async function makeClip(options) {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** By name; one after the other, as an encoder takes all the machine anyway. */
+export async function makeClips(options) {
+  const made = {};
+  for (const [name, wanted] of Object.entries(options)) made[name] = await makeClip(wanted);
+  return made;
 }
 
 function splitEncoder(args) {
