@@ -25,9 +25,7 @@ export interface Chunk {
   wallUs?: number;
 }
 
-export class BoxError extends Error {
-  override name = 'BoxError';
-}
+export class BoxError extends Error {}
 
 export interface Box {
   type: string;

@@ -227,7 +227,6 @@ function httpUrl(url: string): string {
 /** Words and code of a problem+json body (RFC 9457). */
 async function readProblem(answer: Response): Promise<{ text: string; code: unknown }> {
   const body: unknown = await answer.json().catch(() => undefined);
-  const { detail, title, code } = (typeof body === 'object' && body ? body : {}) as Record<string, unknown>;
-  const text = [detail, title].find((words): words is string => typeof words === 'string');
-  return { text: text ?? `the server answers ${answer.status}`, code };
+  const { detail, title, code } = (body ?? {}) as Record<string, unknown>;
+  return { text: `${detail ?? title ?? `the server answers ${answer.status}`}`, code };
 }

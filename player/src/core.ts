@@ -66,7 +66,7 @@ export interface Report {
 
 export type CoreEvent =
   /** Another source for the element; views of an earlier one are out of date. */
-  | { type: 'attach'; source: number; attachment: Attachment | undefined }
+  | { type: 'attach'; source: number; attachment: Attachment }
   | { type: 'seek'; to: number; reason: SeekReason }
   | { type: 'rate'; rate: number }
   | { type: 'phase'; phase: Phase; stream: StreamState | undefined }
@@ -202,7 +202,7 @@ export class Core {
         this.#playout.handleLive();
         break;
       case 'gap':
-        this.#playout.handleGap(message.track, message.fromUs, message.toUs, message.frames);
+        this.#playout.handleGap(message);
         this.#emit({ type: 'gap', frames: message.frames, reason: message.reason });
         break;
       case 'state':

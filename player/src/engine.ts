@@ -89,7 +89,7 @@ export class Engine {
   #firstFrameMs: number | undefined;
   #turnAtMs = 0;
   #awakeAtMs = 0;
-  #progressedAtMs = Number.NEGATIVE_INFINITY;
+  #progressedAtMs = -Infinity;
   #paused = false;
 
   constructor(options: EngineOptions) {
@@ -123,7 +123,7 @@ export class Engine {
     this.#startedAtMs = epochMs();
     this.#turnAtMs = this.#startedAtMs;
     this.#firstFrameMs = undefined;
-    this.#progressedAtMs = Number.NEGATIVE_INFINITY;
+    this.#progressedAtMs = -Infinity;
     this.#frames = new FrameWatch(this.#video);
     this.#listen();
     this.#timer = setInterval(() => this.#handleTurn(), TICK_MS);
@@ -227,12 +227,12 @@ export class Engine {
     }
   }
 
-  #attach(source: number, attachment: Attachment | undefined): void {
+  #attach(source: number, attachment: Attachment): void {
     const video = this.#video;
     this.#source = source;
     if (!globalThis.MediaSource) video.disableRemotePlayback = true; // Apple's asks for it
     if (typeof attachment === 'object') video.srcObject = attachment as unknown as MediaProvider;
-    else if (attachment) video.src = attachment;
+    else video.src = attachment;
   }
 
   /** Lets the browser free what the source held. */
@@ -305,8 +305,7 @@ export class Engine {
 
   #handleMediaError(): void {
     const { error } = this.#video;
-    const detail = error ? `media error ${error.code}: ${error.message}` : 'media error';
-    this.#core?.send({ type: 'media_error', detail });
+    this.#core?.send({ type: 'media_error', detail: `media error ${error?.code}: ${error?.message}` });
   }
 
   /** Nobody looks: first nothing is sent any more, then the connection is given up. */

@@ -4,7 +4,7 @@ import { parseChunk, parseInit, type TrackDefaults } from './boxes';
 import { epochMs } from './clock';
 import { Deficit } from './deficit';
 import { type Attachment, type Bytes, canPlay, MediaSink } from './mse';
-import type { Track, TrackKind } from './protocol';
+import type { Gap, Track, TrackKind } from './protocol';
 import { Replay } from './replay';
 import { liveTime, type Range, type SeekReason, SYNC_START, type SyncMemory, syncStep } from './sync';
 import { Target } from './target';
@@ -28,8 +28,8 @@ export interface PlayoutEvents {
   /** The browser can't decode these tracks; the others go on. */
   onUnsupported(tracks: Track[]): void;
   onFailed(detail: string): void;
-  /** Another source for the element, or none. */
-  onAttach(source: number, attachment: Attachment | undefined): void;
+  /** Another source for the element. */
+  onAttach(source: number, attachment: Attachment): void;
   onSeek(to: number, reason: SeekReason): void;
   onRate(rate: number): void;
 }
@@ -63,12 +63,12 @@ export class Playout {
   #holes: Range[] = [];
   #burstUntilMs: number | undefined;
   #live = false;
-  #newestS = Number.NEGATIVE_INFINITY;
-  #edgeBeforeS = Number.NEGATIVE_INFINITY;
+  #newestS = -Infinity;
+  #edgeBeforeS = -Infinity;
   #paused = false;
   #latencies: number[] = [];
   #trimmedAtMs = 0;
-  #rebuiltAtMs = Number.NEGATIVE_INFINITY;
+  #rebuiltAtMs = -Infinity;
   #rebuildAtMs: number | undefined;
 
   constructor(offsetUs: () => number | undefined, events: PlayoutEvents) {
@@ -79,7 +79,7 @@ export class Playout {
   /** A new connection: a burst from a keyframe comes, until `handleLive`. */
   handleBurst(): void {
     this.#edgeBeforeS = Math.max(this.#edgeBeforeS, this.#newestS);
-    this.#newestS = Number.NEGATIVE_INFINITY;
+    this.#newestS = -Infinity;
     this.#replay.clear();
     this.#beginBurst();
   }
@@ -147,10 +147,10 @@ export class Playout {
     else if (!this.#paused) this.#sink?.append(track.kind, bytes);
   }
 
-  handleGap(trackId: number, fromUs: number, toUs: number, frames: number): void {
+  handleGap({ track: id, fromUs, toUs, frames }: Gap): void {
     this.counts.gaps += 1;
     this.counts.framesLost += frames;
-    if (this.#tracks.find((track) => track.id === trackId)?.kind !== 'video') return;
+    if (this.#tracks.find((track) => track.id === id)?.kind !== 'video') return;
     this.#holes.push({ start: fromUs / 1e6, end: toUs / 1e6 });
     if (this.#holes.length > MAX_HOLES) this.#holes.shift();
   }
@@ -162,7 +162,7 @@ export class Playout {
     this.#countTime(view);
     this.#view = view;
     for (const frame of view.newFrames) this.#handleFrame(frame);
-    if (this.#newestS > Number.NEGATIVE_INFINITY && !this.#bursting(nowMs)) this.#handleStepBack();
+    if (this.#newestS > -Infinity && !this.#bursting(nowMs)) this.#handleStepBack();
     const input = {
       nowMs,
       currentTime: view.currentTime,
@@ -266,14 +266,14 @@ export class Playout {
   /** A server that lost its timeline begins another one, which the old source would not reach. */
   #handleStepBack(): void {
     const steppedBack = this.#newestS < this.#edgeBeforeS - STEP_BACK_S;
-    this.#edgeBeforeS = Number.NEGATIVE_INFINITY;
+    this.#edgeBeforeS = -Infinity;
     if (!steppedBack) return;
     this.#timeline.clear();
     this.#openSink(true);
   }
 
   #bursting(nowMs: number): boolean {
-    return !this.#live && nowMs < (this.#burstUntilMs ?? Number.POSITIVE_INFINITY);
+    return !this.#live && nowMs < (this.#burstUntilMs ?? Infinity);
   }
 
   #handleFrame({ timeS, atMs }: View['newFrames'][number]): void {

@@ -25,6 +25,15 @@ export interface Track {
   init: Uint8Array<ArrayBuffer>;
 }
 
+/** Frames that the server left out. */
+export interface Gap {
+  track: number;
+  fromUs: number;
+  toUs: number;
+  frames: number;
+  reason: string;
+}
+
 export type ServerMessage =
   | {
       type: 'hello';
@@ -38,7 +47,7 @@ export type ServerMessage =
     }
   | { type: 'init'; epoch: string; tracks: Track[] }
   | { type: 'live'; edgeUs: number }
-  | { type: 'gap'; track: number; fromUs: number; toUs: number; frames: number; reason: string }
+  | ({ type: 'gap' } & Gap)
   | { type: 'state'; state: StreamState }
   | { type: 'time'; t0Us: number; serverTimeUs: number }
   | { type: 'token'; expiresInS: number }
@@ -64,9 +73,7 @@ export type ViewerMessage =
   | { type: 'resume' }
   | ({ type: 'stats' } & ViewerStats);
 
-export class ProtocolError extends Error {
-  override name = 'ProtocolError';
-}
+export class ProtocolError extends Error {}
 
 export function encodeViewerMessage(message: ViewerMessage): string {
   return JSON.stringify(message);
@@ -197,8 +204,8 @@ class Fields {
 
   number(key: string): number {
     const value = this.#fields[key];
-    if (typeof value !== 'number' || !Number.isFinite(value)) throw this.wrong(key, 'a number');
-    return value;
+    if (!Number.isFinite(value)) throw this.wrong(key, 'a number');
+    return value as number;
   }
 
   optionalNumber(key: string): number | undefined {

@@ -71,10 +71,10 @@ export const SYNC_START: SyncMemory = {
   joined: false,
   running: false,
   time: Number.NaN,
-  changedAtMs: Number.NEGATIVE_INFINITY,
+  changedAtMs: -Infinity,
   wentOnAtMs: 0,
   suppliedAtMs: undefined,
-  seekAtMs: Number.NEGATIVE_INFINITY,
+  seekAtMs: -Infinity,
   behindS: 0,
 };
 

@@ -23,7 +23,7 @@ export class Timeline {
   #keyframesS: number[] = [];
   #arrivals: Arrival[] = [];
   #frameIntervalMs = 0;
-  #newestS = Number.NEGATIVE_INFINITY;
+  #newestS = -Infinity;
   #reorderMs = 0;
 
   /** Adds a chunk of the leading track: video, or audio where there is no video. */
@@ -50,7 +50,7 @@ export class Timeline {
 
   /** What comes next may be of another publisher, with or without B frames, or begin before what came. */
   handleRepeat(): void {
-    this.#newestS = Number.NEGATIVE_INFINITY;
+    this.#newestS = -Infinity;
     this.#reorderMs = 0;
   }
 

@@ -32,7 +32,7 @@ export class Drawn {
   }
 
   goesOn(nowMs: number): boolean {
-    return nowMs - (this.#recentMs.at(-1) ?? Number.NEGATIVE_INFINITY) < FREEZE_MS;
+    return nowMs - (this.#recentMs.at(-1) ?? -Infinity) < FREEZE_MS;
   }
 
   fps(nowMs: number): number {

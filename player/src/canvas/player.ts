@@ -312,7 +312,7 @@ export class CanvasPlayer {
     this.#turn = requestAnimationFrame(this.#handleTurn);
     if (!this.#live || this.#isQuiet) return;
     const heardS = this.#isHeard ? this.#sound?.mediaS : undefined;
-    this.#picture?.show(heardS ?? Number.POSITIVE_INFINITY);
+    this.#picture?.show(heardS ?? Infinity);
   };
 
   #draw(frame: VideoFrame): void {
