@@ -1,6 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { ago, bits, bytes, codecName, parseLabels, parseLimit, showLabels } from '../src/lib/format';
+import type { Session } from '../src/api/client';
+import {
+  ago,
+  bits,
+  bytes,
+  codecName,
+  duration,
+  parseLabels,
+  parseLimit,
+  showLabels,
+} from '../src/lib/format';
 import { appended, type Point } from '../src/lib/health';
+import { byNode } from '../src/screens/stream_viewers';
 
 describe('numbers and times', () => {
   test('rates and sizes are scaled', () => {
@@ -20,6 +31,29 @@ describe('numbers and times', () => {
     expect(ago('2027-01-15T07:55:00Z', now)).toBe('5 minutes ago');
     expect(ago('2027-01-14T08:00:00Z', now)).toBe('yesterday');
     expect(ago('2026-01-14T08:00:00Z', now)).toContain('2026');
+  });
+});
+
+describe('how long and where', () => {
+  test('a duration is told by its two largest units', () => {
+    expect([0, 59, 60, 61, 3_600, 12_000, 90_061].map(duration)).toEqual([
+      '0 s',
+      '59 s',
+      '1 min',
+      '1 min 1 s',
+      '1 h',
+      '3 h 20 min',
+      '1 d 1 h',
+    ]);
+  });
+
+  test('viewers are counted by node, the busiest first', () => {
+    const at = (node: string) => ({ node }) as Session;
+    expect(byNode(['b', 'a', 'c', 'c'].map(at))).toEqual([
+      ['c', 2],
+      ['a', 1],
+      ['b', 1],
+    ]);
   });
 });
 

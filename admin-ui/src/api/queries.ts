@@ -1,7 +1,7 @@
 /** What the pages ask, and how long an answer is good. */
 
 import { queryOptions, useQuery } from '@tanstack/react-query';
-import { ApiError, all, api, ask, type Me, type Role, type Stream } from './client';
+import { ApiError, all, api, ask, type Me, type Role, type SigningKey, type Stream } from './client';
 
 /** Streams that the list holds; past it a notice tells so. */
 export const STREAMS_MAX = 5_000;
@@ -42,6 +42,15 @@ export const streamsQuery = queryOptions({
   staleTime: 10_000,
 });
 
+/** Of all there are, by a part of the name or a whole id: for those that the list doesn't hold. */
+export const searchQuery = (text: string) =>
+  queryOptions({
+    queryKey: ['streams', 'search', text],
+    queryFn: () => ask(api.GET('/streams', { params: { query: { limit: PAGE, search: text } } })),
+    enabled: text !== '',
+    staleTime: 10_000,
+  });
+
 export const streamQuery = (id: string) =>
   queryOptions({
     queryKey: ['stream', id],
@@ -73,7 +82,11 @@ export const sessionsQuery = (stream: string) =>
 export const signingKeysQuery = queryOptions({
   queryKey: ['signing-keys'],
   queryFn: () => ask(api.GET('/signing-keys')),
+  // A set that was just named is fetched in these seconds.
+  refetchInterval: (query) => (query.state.data?.data.some(isAwaited) ? 1_500 : 30_000),
 });
+
+const isAwaited = (key: SigningKey): boolean => Boolean(key.jwks_url && !key.fetched_at && !key.error);
 
 export const apiKeysQuery = queryOptions({
   queryKey: ['api-keys'],

@@ -35,6 +35,25 @@ export function ago(text: string, now: number): string {
   return SHORT.format(new Date(text));
 }
 
+/** The two largest units: "3 h 20 min". */
+export function duration(seconds: number): string {
+  const units = [
+    ['d', 86_400],
+    ['h', 3_600],
+    ['min', 60],
+    ['s', 1],
+  ] as const;
+  const first = units.findIndex(([, size]) => seconds >= size);
+  if (first === -1) return '0 s';
+  let rest = seconds;
+  const parts = units.slice(first, first + 2).map(([unit, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return `${count} ${unit}`;
+  });
+  return parts.filter((part) => !part.startsWith('0 ')).join(' ');
+}
+
 /** `key=value` lines; undefined where a line is none. */
 export function parseLabels(text: string): Record<string, string> | undefined {
   const labels: Record<string, string> = {};

@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, ask, type Session, type Stream } from '../api/client';
 import { may, sessionsQuery, useMe } from '../api/queries';
-import { ago } from '../lib/format';
+import { ago, whole } from '../lib/format';
 import { useNow } from '../lib/now';
 import { Button, Card, Confirm, Empty, Loaded } from '../ui/kit';
 import { actions, Table } from '../ui/table';
@@ -18,46 +18,72 @@ export function ViewersTab({ stream }: { stream: Stream }) {
   const mayKick = may(me, 'operator');
   const key = ['stream', stream.id, 'sessions'];
   return (
-    <Card title={words.stream.viewersTitle} isFlush>
-      <Loaded query={query}>
-        {(sessions) =>
-          sessions.length === 0 ? (
-            <Empty icon="users" title={words.stream.noViewers}>
-              {words.stream.noViewersHelp}
-            </Empty>
-          ) : (
-            <Table
-              rows={sessions}
-              keyOf={(session) => session.id}
-              columns={[
-                { title: words.stream.viewer, kind: 'title', cell: (session) => session.sub || session.id },
-                { title: words.stream.address, cell: (session) => session.address },
-                { title: words.stream.protocol, kind: 'mono', cell: (session) => session.protocol },
-                { title: words.stream.since, kind: 'nowrap', cell: (session) => ago(session.since, now) },
-                { title: words.stream.facts.node, cell: (session) => session.node },
-                ...actions<Session>(mayKick, (session) => (
-                  <Button size="small" tone="danger" onPress={() => setKicked(session)}>
-                    {words.stream.kick}
-                  </Button>
-                )),
-              ]}
-            />
-          )
-        }
-      </Loaded>
-      <Confirm
-        title={words.stream.kickTitle(kicked?.sub || kicked?.id || '')}
-        help={words.stream.kickHelp}
-        action={words.stream.kick}
-        isOpen={kicked !== undefined}
-        onClose={() => setKicked(undefined)}
-        onConfirm={async () => {
-          if (!kicked) return;
-          await ask(api.DELETE('/sessions/{session}', { params: { path: { session: kicked.id } } }));
-          client.setQueryData<Session[]>(key, (rows) => rows?.filter((row) => row.id !== kicked.id));
-          say(words.stream.wasKicked);
-        }}
-      />
+    <div className="stack">
+      {query.data && query.data.length > 0 && <ByNode sessions={query.data} />}
+      <Card title={words.stream.viewersTitle} isFlush>
+        <Loaded query={query}>
+          {(sessions) =>
+            sessions.length === 0 ? (
+              <Empty icon="users" title={words.stream.noViewers}>
+                {words.stream.noViewersHelp}
+              </Empty>
+            ) : (
+              <Table
+                rows={sessions}
+                keyOf={(session) => session.id}
+                columns={[
+                  { title: words.stream.viewer, kind: 'title', cell: (session) => session.sub || session.id },
+                  { title: words.stream.address, cell: (session) => session.address },
+                  { title: words.stream.protocol, kind: 'mono', cell: (session) => session.protocol },
+                  { title: words.stream.since, kind: 'nowrap', cell: (session) => ago(session.since, now) },
+                  { title: words.stream.facts.node, cell: (session) => session.node },
+                  ...actions<Session>(mayKick, (session) => (
+                    <Button size="small" tone="danger" onPress={() => setKicked(session)}>
+                      {words.stream.kick}
+                    </Button>
+                  )),
+                ]}
+              />
+            )
+          }
+        </Loaded>
+        <Confirm
+          title={words.stream.kickTitle(kicked?.sub || kicked?.id || '')}
+          help={words.stream.kickHelp}
+          action={words.stream.kick}
+          isOpen={kicked !== undefined}
+          onClose={() => setKicked(undefined)}
+          onConfirm={async () => {
+            if (!kicked) return;
+            await ask(api.DELETE('/sessions/{session}', { params: { path: { session: kicked.id } } }));
+            client.setQueryData<Session[]>(key, (rows) => rows?.filter((row) => row.id !== kicked.id));
+            say(words.stream.wasKicked);
+          }}
+        />
+      </Card>
+    </div>
+  );
+}
+
+/** Which node serves how many of them, the busiest first. */
+export function byNode(sessions: readonly Session[]): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const { node } of sessions) counts.set(node, (counts.get(node) ?? 0) + 1);
+  return [...counts].sort(([a, many], [b, more]) => more - many || a.localeCompare(b));
+}
+
+function ByNode({ sessions }: { sessions: readonly Session[] }) {
+  return (
+    <Card title={words.stream.byNode} note={words.stream.byNodeHelp}>
+      {byNode(sessions).map(([node, count]) => (
+        <div className="quota-row" key={node}>
+          <div>
+            <span className="break">{node}</span>
+            <span className="muted">{whole(count)}</span>
+          </div>
+          <progress className="bar" aria-label={node} max={sessions.length} value={count} />
+        </div>
+      ))}
     </Card>
   );
 }

@@ -3,7 +3,7 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useDeferredValue, useMemo, useRef } from 'react';
 import type { Stream } from '../api/client';
-import { isRunning, may, STREAMS_MAX, streamsQuery, useMe } from '../api/queries';
+import { isRunning, may, STREAMS_MAX, searchQuery, streamsQuery, useMe } from '../api/queries';
 import { bits, whole } from '../lib/format';
 import { Button, Card, Choose, Empty, Field, Loaded, Notice, PageHead, StateBadge } from '../ui/kit';
 import { words } from '../words';
@@ -74,10 +74,16 @@ function Found({ streams }: { streams: readonly Stream[] }) {
   const set = (change: Filter) =>
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
   const { q, state, policy } = useDeferredValue(filter);
-  const found = useMemo(
-    () => streams.filter((stream) => matches(stream, { q, state, policy })),
-    [streams, q, state, policy],
-  );
+  const isTruncated = streams.length >= STREAMS_MAX;
+  const beyond = useQuery({
+    ...searchQuery(isTruncated ? (q ?? '').trim() : ''),
+    select: ({ data }) => data,
+  });
+  const found = useMemo(() => {
+    const known = new Set(streams.map(({ id }) => id));
+    const all = [...streams, ...(beyond.data ?? []).filter(({ id }) => !known.has(id))];
+    return all.filter((stream) => matches(stream, { q, state, policy }));
+  }, [streams, beyond.data, q, state, policy]);
   const pick = (id: string) => (id === 'any' ? undefined : id);
   return (
     <>
@@ -107,7 +113,11 @@ function Found({ streams }: { streams: readonly Stream[] }) {
         <p className="hint" role="status">
           {words.streams.count(found.length, streams.length)}
         </p>
-        {streams.length >= STREAMS_MAX && <Notice tone="info">{words.streams.truncated(STREAMS_MAX)}</Notice>}
+        {isTruncated && (
+          <Notice tone="info">
+            {beyond.isFetching ? words.streams.searching : words.streams.truncated(STREAMS_MAX)}
+          </Notice>
+        )}
       </div>
       {found.length === 0 ? (
         <Empty

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
-import { api, ask, type Webhook } from '../api/client';
+import { api, ask, type EventName, type Webhook } from '../api/client';
 import { may, useMe, webhooksQuery } from '../api/queries';
 import { dateTime } from '../lib/format';
 import { useForm } from '../ui/form';
@@ -89,13 +89,20 @@ function Listed() {
   );
 }
 
-const NAMES = Object.keys(words.events);
+const NAMES: readonly EventName[] = [
+  'stream.live',
+  'stream.interrupted',
+  'stream.ended',
+  'stream.warning',
+  'quota.reached',
+  'viewers.changed',
+];
 
 function Add({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
   const client = useQueryClient();
   const form = useForm(['url', 'events']);
   const [url, setUrl] = useState('https://');
-  const [events, setEvents] = useState<readonly string[]>([]);
+  const [events, setEvents] = useState<readonly EventName[]>([]);
   const [secret, setSecret] = useState<string>();
   const close = () => {
     setSecret(undefined);

@@ -5,7 +5,7 @@ export interface Column<T> {
   title: string;
   cell: (row: T) => ReactNode;
   /** `title` heads the row where it is shown as a card. */
-  kind?: 'title' | 'number' | 'mono' | 'mono title' | 'nowrap' | 'actions';
+  kind?: 'title' | 'number' | 'mono' | 'mono title' | 'nowrap' | 'nowrap title' | 'actions';
 }
 
 /** A column of buttons, for those who may press them. */

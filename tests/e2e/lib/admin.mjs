@@ -5,6 +5,11 @@ import { createRequire } from 'node:module';
 import { CHROMIUM_FLAGS, executable } from './browsers.mjs';
 
 export const PASSWORD = 'correct horse battery staple';
+
+export function that(isRight, message) {
+  if (!isRight) throw new Error(message);
+}
+
 const WAIT_MS = 15_000;
 const SIZES = [
   { width: 1440, height: 900 },

@@ -107,6 +107,7 @@ function wrap(page, more) {
     evaluate: (code, argument) => page.evaluate(code, argument),
     ...more,
     press: (key) => page.keyboard.press(key),
+    type: (text) => page.keyboard.type(text),
     /** `asked`: as when a person closes the tab, which is told to the page before. */
     close: ({ asked = false } = {}) => page.close({ runBeforeUnload: asked }),
   };

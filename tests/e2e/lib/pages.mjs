@@ -6,14 +6,14 @@ import { extname, join, normalize } from 'node:path';
 
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.mjs': 'text/javascript' };
 
-/** `pages` maps paths to `{ body, type?, headers? }` or functions of the request that return one. */
+/** `pages` maps paths to `{ body, status?, type?, headers? }` or functions of the request that return one. */
 export async function startSite({ pages = {}, folders = {} } = {}) {
   const site = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://site');
     try {
       const page = pages[pathname];
       const found = page ? await (typeof page === 'function' ? page(request) : page) : await fromFolder(pathname);
-      response.writeHead(200, { 'content-type': found.type ?? TYPES['.html'], ...found.headers });
+      response.writeHead(found.status ?? 200, { 'content-type': found.type ?? TYPES['.html'], ...found.headers });
       response.end(found.body);
     } catch {
       response.writeHead(404).end();

@@ -8,7 +8,8 @@ import { Child, freePorts, until } from './processes.mjs';
 
 const READY_MS = 20_000;
 
-export async function startWeir(binary) {
+/** `settings`: more of the server's `WEIR_*`. */
+export async function startWeir(binary, settings = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'weir-e2e-'));
   const [http, rtmp, internal] = await freePorts(3);
   const adminKey = `wk_${randomBytes(24).toString('hex')}`;
@@ -24,6 +25,7 @@ export async function startWeir(binary) {
       RUST_LOG: process.env.RUST_LOG ?? 'info',
       RUST_BACKTRACE: '1',
       NO_COLOR: '1',
+      ...settings,
     },
   });
   const weir = new Weir({ child, folder, http, rtmp, internal, adminKey });
