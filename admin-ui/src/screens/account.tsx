@@ -63,7 +63,7 @@ function Profile({ me }: { me: Me }) {
         }}
       >
         <dl className="facts">
-          <dt>{words.signIn.login}</dt>
+          <dt>{words.users.loginShort}</dt>
           <dd>{me.user?.login}</dd>
           <dt>{words.account.roles}</dt>
           <dd>

@@ -32,7 +32,7 @@ export function Tokens() {
     <>
       <PageHead title={words.tokens.title} lead={words.tokens.lead} />
       <NeedTenant help={words.tokens.chooseTenantHelp}>
-        <div className={may(me, 'operator') ? 'grid-2' : 'stack'}>
+        <div className={may(me, 'operator') ? 'grid-form' : 'stack'}>
           {may(me, 'operator') && <Maker />}
           <Keys />
         </div>
@@ -197,7 +197,14 @@ function Keys() {
 }
 
 function SetState({ set }: { set: SigningKey }) {
-  if (set.error) return <Badge tone="bad">{set.error}</Badge>;
+  if (set.error) {
+    return (
+      <div>
+        <Badge tone="bad">{words.tokens.setFailed}</Badge>
+        <p className="hint break">{set.error}</p>
+      </div>
+    );
+  }
   return <Badge tone={set.fetched_at ? 'good' : 'warn'}>{words.tokens.setKeys(set.keys.length)}</Badge>;
 }
 

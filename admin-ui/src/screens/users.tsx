@@ -76,7 +76,7 @@ export function Users() {
                       </>
                     ),
                   },
-                  { title: words.users.login, cell: (user) => user.login },
+                  { title: words.users.loginShort, cell: (user) => user.login },
                   {
                     title: words.users.roles,
                     cell: (user) => (

@@ -113,9 +113,17 @@ export class Admin {
         await this.page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, colorScheme);
         await this.settled();
         faults.push(...(await this.faults(`${name} ${colorScheme}`)));
-        if (colorScheme === 'dark') await this.page.screenshot({ path: `${folder}${name}-dark.png` });
+        if (colorScheme === 'dark') {
+          for (const size of SIZES) {
+            await this.page.setViewportSize(size);
+            await this.settled();
+            await this.page.screenshot({ path: `${folder}${name}-${size.width}-dark.png`, fullPage: size.width < 1000 });
+          }
+          await this.page.setViewportSize(SIZES[0]);
+        }
       }
       await this.page.emulateMedia({ colorScheme: 'light' });
+      await this.page.waitForFunction(() => document.documentElement.dataset.theme === 'light');
       for (const size of SIZES) {
         await this.page.setViewportSize(size);
         await this.settled();
