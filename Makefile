@@ -74,7 +74,7 @@ faults: player e2e-deps ## the long ones: nodes killed for ten minutes, and a no
 test-ui: admin-ui e2e-deps
 	cd admin-ui && npm test
 	$(CARGO) build
-	WEIR_BIN=$(CURDIR)/target/debug/weir timeout 300 node $(E2E)/admin.mjs
+	WEIR_BIN=$(CURDIR)/target/debug/weir timeout 900 node $(E2E)/admin.mjs
 
 check: player admin-deps e2e-deps ## formatting, lints, documentation, types, licences
 	$(CARGO) fmt --check

@@ -336,6 +336,7 @@ export const words = {
     kickHelp:
       'The viewer is disconnected and told not to come back by itself. With a valid token they can open the link again.',
     wasKicked: 'The viewer was disconnected.',
+    wasGone: 'The viewer had left already.',
     settingsTitle: 'Settings',
     second: 'When a second publisher comes',
     refuse: 'Refuse the second',

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { api, ask, type Session, type Stream } from '../api/client';
+import { ApiError, api, ask, type Session, type Stream } from '../api/client';
 import { may, sessionsQuery, useMe } from '../api/queries';
 import { ago, whole } from '../lib/format';
 import { useNow } from '../lib/now';
@@ -55,14 +55,25 @@ export function ViewersTab({ stream }: { stream: Stream }) {
           onClose={() => setKicked(undefined)}
           onConfirm={async () => {
             if (!kicked) return;
-            await ask(api.DELETE('/sessions/{session}', { params: { path: { session: kicked.id } } }));
+            const isGone = await kick(kicked.id);
             client.setQueryData<Session[]>(key, (rows) => rows?.filter((row) => row.id !== kicked.id));
-            say(words.stream.wasKicked);
+            say(isGone ? words.stream.wasGone : words.stream.wasKicked);
           }}
         />
       </Card>
     </div>
   );
+}
+
+/** True where the viewer had left by then. */
+async function kick(session: string): Promise<boolean> {
+  try {
+    await ask(api.DELETE('/sessions/{session}', { params: { path: { session } } }));
+    return false;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return true;
+    throw error;
+  }
 }
 
 /** Which node serves how many of them, the busiest first. */

@@ -89,6 +89,8 @@ export const path = {
     await viewer.page.locator('.preview[data-state=playing]').waitFor({ timeout: 20_000 });
     const { page, ...owner } = browser.of('owner');
     await page.getByRole('link', { name: /^Viewers/ }).click();
+    // Its own preview is gone when it is another's turn.
+    await until('one viewer', 20_000, async () => (await page.locator('tbody tr').count()) === 1);
     await owner.press('Kick');
     await page.getByRole('alertdialog').getByRole('button', { name: 'Kick', exact: true }).click();
     await viewer.sees('text', 'Its session was ended by an administrator.');
