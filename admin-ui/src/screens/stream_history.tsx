@@ -77,7 +77,7 @@ function Publishes({ stream }: { stream: Stream }) {
                 },
                 { title: publishes.interruptions, kind: 'number', cell: (row) => row.interruptions },
                 { title: words.stream.facts.node, cell: (row) => row.node ?? '–' },
-                { title: publishes.reason, cell: (row) => row.reason ?? '–' },
+                { title: publishes.reason, cell: reasonOf },
               ]}
             />
           );
@@ -97,6 +97,10 @@ function Publishes({ stream }: { stream: Stream }) {
 function endOf({ state, ended_at: ended }: Publish): string {
   if (ended) return dateTime(ended);
   return state === 'ended' ? words.stream.publishes.lost : '–';
+}
+
+function reasonOf({ reason }: Publish): string {
+  return reason ? (words.stream.publishes.reasons[reason] ?? reason) : '–';
 }
 
 function Changes({ stream }: { stream: Stream }) {
