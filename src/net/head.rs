@@ -2,6 +2,8 @@
 
 const END: &[u8; 4] = b"\r\n\r\n";
 
+const CLOSE: &[u8] = b"\r\nconnection: close\r\n";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Between requests.
@@ -20,6 +22,8 @@ pub struct Head {
     phase: Phase,
     bytes_max: usize,
     heads: u64,
+    /// The answer ends the connection: what still comes in is the rest of a body that nobody reads.
+    is_last: bool,
 }
 
 /// A head is longer than heads may be.
@@ -28,7 +32,7 @@ pub struct TooLong;
 
 impl Head {
     pub fn new(bytes_max: usize) -> Self {
-        Self { phase: Phase::Idle, bytes_max, heads: 0 }
+        Self { phase: Phase::Idle, bytes_max, heads: 0, is_last: false }
     }
 
     pub fn phase(&self) -> Phase {
@@ -38,6 +42,10 @@ impl Head {
     /// Of this connection, the one that comes in included.
     pub fn heads(&self) -> u64 {
         self.heads
+    }
+
+    pub fn is_last(&self) -> bool {
+        self.is_last
     }
 
     pub fn handle_read(&mut self, input: &[u8]) -> Result<(), TooLong> {
@@ -69,9 +77,16 @@ impl Head {
     /// An interim answer (RFC 9110 15.2) asks for the body of the same request.
     pub fn handle_write(&mut self, output: &[u8]) {
         if !output.starts_with(b"HTTP/1.1 1") || output.starts_with(b"HTTP/1.1 101") {
+            self.is_last |= self.phase == Phase::Handling && says_close(output);
             self.phase = Phase::Answering;
         }
     }
+}
+
+/// Whether a head, as actix-http writes it, is of a connection's last answer (RFC 9112 9.6).
+fn says_close(output: &[u8]) -> bool {
+    let end = output.windows(END.len()).position(|bytes| bytes == END).map_or(output.len(), |at| at + 2);
+    output[..end].windows(CLOSE.len()).any(|bytes| bytes == CLOSE)
 }
 
 #[cfg(test)]
@@ -111,6 +126,21 @@ mod tests {
         head.handle_write(b"HTTP/1.1 200 OK\r\n\r\n");
         head.handle_read(b"GET / ").unwrap();
         assert_eq!((head.phase(), head.heads()), (Phase::Head { bytes: 6, matched: 0 }, 2));
+    }
+
+    #[test]
+    fn an_answer_tells_in_its_head_that_it_is_the_last() {
+        for (answer, is_last) in [
+            ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\ndate: x\r\nconnection: close\r\na: b\r\n\r\nbody", true),
+            ("HTTP/1.1 200 OK\r\n\r\nbody\r\nconnection: close\r\n", false),
+        ] {
+            let mut head = Head::new(100);
+            head.handle_read(GET).unwrap();
+            head.handle_write(answer.as_bytes());
+            head.handle_write(b"\r\nconnection: close\r\n\r\n");
+            assert_eq!(head.is_last(), is_last, "{answer}");
+        }
     }
 
     #[test]

@@ -105,8 +105,13 @@ impl Io {
     /// Bytes came in.
     fn note_read(&mut self, before: Phase, input: &[u8]) {
         if self.head.handle_read(input).is_err() {
-            self.door.metrics.limit_hit("http_header_bytes");
-            self.refusal = Some(TOO_LARGE);
+            // After the last answer nothing more is said: it would pass for an answer to something else.
+            if self.head.is_last() {
+                self.refusal = Some(b"");
+            } else {
+                self.door.metrics.limit_hit("http_header_bytes");
+                self.refusal = Some(TOO_LARGE);
+            }
             self.wait_at_most(LINGER);
             return;
         }
@@ -127,7 +132,7 @@ impl Io {
             let Poll::Ready(written) = written else { break };
             self.refusal = rest.get(written?..);
         }
-        if self.refusal.is_none_or(<[u8]>::is_empty) {
+        if self.refusal.is_none_or(<[u8]>::is_empty) && !self.head.is_last() {
             // What can't be shut is closed already.
             let _ = self.with(|socket| socket.poll_shutdown(cx));
         }

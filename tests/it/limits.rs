@@ -52,6 +52,21 @@ async fn a_head_longer_than_16_kib_is_answered_431() {
 }
 
 #[actix_rt::test]
+async fn the_rest_of_a_body_that_nobody_reads_is_not_taken_for_a_request() {
+    let weir = Weir::start().await;
+    for padding in [100, 200_000, 4_000_000] {
+        let mut socket = connect(&weir.http);
+        let request = format!("POST /api/v1/nothing HTTP/1.1\r\nhost: a\r\ncontent-length: {padding}\r\n\r\n");
+        // It may be closed before all of this is through.
+        let _cut = socket.write_all(&[request.as_bytes(), "x".repeat(padding).as_bytes()].concat());
+        let text = answer(&mut socket);
+        assert!(text.starts_with("HTTP/1.1 404"), "{text}");
+        assert_eq!(text.matches("HTTP/1.1").count(), 1, "{text}");
+    }
+    assert!(weir.metric("weir_limit_hits_total{limit=\"http_header_bytes\"}").await.abs() < f64::EPSILON);
+}
+
+#[actix_rt::test]
 async fn a_head_has_its_time_on_a_used_connection_too() {
     let weir = Weir::start_with(&[("WEIR_LIMITS_HTTP_HEADERS", "500ms")]).await;
     for is_used in [false, true] {
