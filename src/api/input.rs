@@ -111,7 +111,8 @@ pub(super) fn maybe_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from:
 fn explained(path: &str, message: &str) -> Error {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     let (detail, allowed) = message.split_once(", expected ").unwrap_or((message, ""));
-    let named = detail.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    let named = ["missing field `", "duplicate field `"].into_iter().find_map(|said| detail.strip_prefix(said));
+    let named = named.and_then(|rest| rest.strip_suffix('`'));
     let field = match (path, named) {
         (".", Some(name)) => name.to_owned(),
         (path, Some(name)) => format!("{path}.{name}"),

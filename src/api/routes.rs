@@ -14,6 +14,9 @@ use actix_web::{HttpRequest, Resource, web};
 /// Where the API is.
 pub const BASE: &str = "/api/v1";
 
+/// What describes all the others.
+const DOCUMENT: &str = "/openapi.json";
+
 pub struct Route {
     pub method: Method,
     /// Under [`BASE`].
@@ -105,8 +108,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
     for resource in resources() {
         scope = scope.service(resource);
     }
-    scope = scope.route("/openapi.json", web::get().to(openapi::serve));
-    config.service(scope);
+    let document = web::resource(DOCUMENT).route(web::get().to(openapi::serve));
+    config.service(scope.service(document.default_service(web::route().to(other_method))));
 }
 
 fn resources() -> Vec<Resource> {
@@ -129,8 +132,8 @@ async fn nothing_here() -> Result<(), Error> {
 async fn other_method(request: HttpRequest) -> Result<(), Error> {
     let pattern = request.match_pattern().unwrap_or_default();
     let path = pattern.strip_prefix(BASE).unwrap_or(&pattern);
-    let allowed: Vec<&str> =
-        ROUTES.iter().filter(|route| route.path == path).map(|route| route.method.as_str()).collect();
+    let described = ROUTES.iter().filter(|route| route.path == path).map(|route| route.method.as_str());
+    let allowed: Vec<&str> = described.chain((path == DOCUMENT).then_some("GET")).collect();
     Err(Error::Method { method: request.method().clone(), allowed: allowed.join(", ") })
 }
 

@@ -70,6 +70,11 @@ async fn bad_queries_are_named() {
         ("tenant=x", "tenant"),
         ("colour=red", "colour"),
         ("policy=secret", "policy"),
+        ("limit=NaN", "limit"),
+        ("limit=1e2", "limit"),
+        ("limit=1&limit=2", "limit"),
+        ("cursor=1.str_", "cursor"),
+        ("search=a%00b", "search"),
     ] {
         let answer = api.get(&format!("/streams?{query}")).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{query} {}", answer.body);
@@ -91,6 +96,8 @@ async fn what_is_no_json_or_too_much_is_refused() {
     let long = json!({ "name": "x".repeat(1 << 20) }).to_string();
     let answer = post(&long, "application/json").await;
     assert_eq!((answer.status, answer.text("/code")), (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));
+    let answer = post(r#"{"name": "a", "name": "b"}"#, "application/json").await;
+    assert_eq!((answer.status, answer.text("/field")), (StatusCode::UNPROCESSABLE_ENTITY, "name"));
     let deep = "[".repeat(100_000);
     assert_eq!(post(&deep, "application/json; charset=utf-8").await.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
@@ -103,6 +110,13 @@ async fn an_unknown_address_or_method_is_a_problem_too() {
     let answer = api.send(api.request(Method::PUT, "/streams")).await;
     assert_eq!((answer.status, answer.text("/code")), (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"));
     assert_eq!(answer.header("allow"), Some("GET, POST"));
+    for (path, allowed) in [("/openapi.json", "GET"), ("/streams/str_a", "GET, PATCH, DELETE"), ("/login", "POST")] {
+        for method in [Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT] {
+            let answer = api.send(api.request(method.clone(), path)).await;
+            assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+            assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+        }
+    }
 }
 
 #[actix_web::test]

@@ -108,6 +108,47 @@ fn event(n: u8, tenant: &str, name: &'static str) -> Event {
 }
 
 #[actix_web::test]
+async fn what_was_published_when_is_listed_newest_first_and_page_by_page() {
+    let api = Api::new();
+    let (one, other) = (api.tenant("one").await, api.tenant("other").await);
+    let reader = api.api_key(Some(&one), "reader").await;
+    let made = api.stream(&one, "s").await;
+    let id = made["id"].as_str().unwrap();
+    let names =
+        ["stream.live", "stream.interrupted", "stream.ended", "stream.live", "stream.interrupted", "stream.ended"];
+    for (n, name) in (1..).zip(names) {
+        let told = Event {
+            stream: Some(StreamId::parse(id).unwrap()),
+            at_us: NOW_US + i64::from(n) * 10_000_000,
+            data: json!({"node": "node-1", "reason": "unpublished"}),
+            ..event(n, &one, name)
+        };
+        api.store().record_event(&told.happened(), &[]).await.unwrap();
+    }
+    api.store().record_event(&event(9, &other, "stream.live").happened(), &[]).await.unwrap();
+
+    let path = format!("/streams/{id}/publishes");
+    let first = reader.get(&format!("{path}?limit=1")).await;
+    let newest = json!({
+        "id": EventId::from_random([4; 16]),
+        "state": "ended",
+        "started_at": "2027-01-15T08:00:40Z",
+        "ended_at": "2027-01-15T08:00:50Z",
+        "duration_s": 10,
+        "interruptions": 0,
+        "node": "node-1",
+        "reason": "unpublished",
+    });
+    assert_eq!(first.body["data"], json!([newest]));
+    let rest = reader.get(&format!("{path}?limit=1&cursor={}", first.text("/next_cursor"))).await;
+    assert_eq!((rest.text("/data/0/started_at"), &rest.body["next_cursor"]), ("2027-01-15T08:00:10Z", &json!(null)));
+    assert_eq!(reader.get(&path).await.body["data"].as_array().unwrap().len(), 2);
+    let foreign = api.api_key(Some(&other), "owner").await;
+    assert_eq!(foreign.get(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(reader.get(&format!("{path}?limit=0")).await.text("/field"), "limit");
+}
+
+#[actix_web::test]
 async fn one_who_lost_its_connection_hears_what_it_missed_once() {
     let api = Api::new();
     let (one, other) = (api.tenant("one").await, api.tenant("other").await);
