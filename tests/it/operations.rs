@@ -31,6 +31,18 @@ fn alerts_and_the_dashboard_name_metrics_that_there_are() {
     }
 }
 
+#[actix_rt::test]
+async fn the_address_alone_leads_to_the_administration() {
+    let weir = Weir::start().await;
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    for (method, path) in [("GET", "/"), ("HEAD", "/"), ("GET", "/admin")] {
+        let url = format!("http://{}{path}", weir.http);
+        let answer = client.request(method.parse().unwrap(), url).send().await.unwrap();
+        let to = answer.headers().get("location").map(|to| to.to_str().unwrap());
+        assert_eq!((answer.status().as_u16(), to), (302, Some("/admin/")), "{method} {path}");
+    }
+}
+
 #[test]
 fn each_alert_has_its_section_in_the_runbook() {
     let alerts = file("alerts.yml");
