@@ -161,11 +161,3 @@ async fn a_handshake_without_a_right_key_is_refused() {
         assert_eq!(status, if key.is_some_and(|key| key.len() == 24) { 101 } else { 400 }, "{key:?}");
     }
 }
-
-#[actix_rt::test]
-async fn one_who_opens_the_address_alone_is_told_where_to_go() {
-    let weir = Weir::start().await;
-    let response = weir.client.get(format!("http://{}/", weir.http)).send().await.unwrap();
-    assert_eq!(response.status().as_u16(), 200);
-    assert!(response.text().await.unwrap().contains("/admin/"));
-}
