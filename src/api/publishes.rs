@@ -4,10 +4,9 @@ use super::caller::Caller;
 use super::input::{Query, page};
 use super::show::{List, position, time};
 use super::streams::find;
-use super::{Error, State};
+use super::{Error, State, elsewhere};
 use crate::id::EventId;
 use crate::store::{Happened, Page};
-use crate::stream::packet::Phase;
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,7 +34,8 @@ pub(super) struct PublishView {
     interruptions: u32,
     /// The node that it was connected to last.
     node: Option<String>,
-    /// Why the publisher left last.
+    /// Why the publisher left last: `unpublished`, `connection_lost`, `node_lost`, `silent`, `malformed`, `disconnected`,
+    /// `key_revoked`, `removed`, `replaced`, `quota` or `draining`.
     reason: Option<String>,
 }
 
@@ -55,10 +55,8 @@ pub(super) async fn list(
 ) -> Result<web::Json<List<PublishView>>, Error> {
     let page = page(query.0.limit.as_deref(), query.0.cursor.as_deref())?;
     let stream = find(&state, &caller, &id).await?.id;
-    let runs = state
-        .registry
-        .get(&stream)
-        .is_some_and(|handle| matches!(handle.live().phase, Phase::Live | Phase::Stalled | Phase::Interrupted));
+    let live = elsewhere::live(&state, std::slice::from_ref(&stream)).await.remove(&stream);
+    let runs = live.is_some_and(|live| matches!(&*live.state, "live" | "stalled" | "interrupted"));
     let mut history = History::new(page.after.is_none() && runs);
     let mut next = Page { limit: BATCH, after: page.after };
     for _ in 0..BATCHES_MAX {

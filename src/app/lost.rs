@@ -112,7 +112,7 @@ impl Mourner {
                 let Some(stored) = self.store.stream(stream).await? else { return Ok(None) };
                 let publish = about(self.store.accepted_fence(stream).await?);
                 tracing::info!(%stream, fence = publish.fence, "the node of a stream is lost");
-                let data = json!({ "state": "interrupted" });
+                let data = json!({ "state": "interrupted", "reason": "node_lost" });
                 self.teller.tell_as(publish.once("lost"), &publish, "stream.interrupted", data);
                 let window = Duration::from_secs(stored.settings.reconnect_window_s.into());
                 Ok(Some(Fate::Told { fence: publish.fence, ends: now + window }))

@@ -9,6 +9,7 @@ use crate::hooks::{Event, Feed, event};
 use crate::id::{EventId, StreamId, TenantId};
 use crate::store::PUBLISH_EVENTS;
 use crate::stream::packet::Phase;
+use crate::stream::publisher::Departure;
 use crate::stream::registry::Registry;
 use crate::stream::status::Live;
 use serde_json::{Value, json};
@@ -76,6 +77,7 @@ pub(super) struct Entered {
     phase: Phase,
     fence: u64,
     tenant: Option<TenantId>,
+    left: Option<Departure>,
 }
 
 /// Has the registry tell of phases.
@@ -83,8 +85,8 @@ pub(super) fn phases(registry: &Registry, seats: &Arc<Seats>) -> mpsc::Receiver<
     let (sender, receiver) = mpsc::channel(PHASES_MAX);
     let seats = seats.clone();
     registry.tell_phases(Box::new(move |stream, live| {
-        let (phase, fence) = (live.phase, live.fence);
-        let entered = Entered { stream: stream.clone(), phase, fence, tenant: seats.publishes(stream) };
+        let (phase, fence, left) = (live.phase, live.fence, live.left);
+        let entered = Entered { stream: stream.clone(), phase, fence, tenant: seats.publishes(stream), left };
         // Full: found within a second.
         let _ = sender.try_send(entered);
     }));
@@ -107,13 +109,14 @@ struct Known {
     is_ours: bool,
     phase: Phase,
     fence: u64,
+    left: Option<Departure>,
     viewers: usize,
     warnings: Vec<Cow<'static, str>>,
 }
 
 impl Known {
     fn new(tenant: TenantId) -> Self {
-        Self { tenant, is_ours: false, phase: Phase::Waiting, fence: 0, viewers: 0, warnings: Vec::new() }
+        Self { tenant, is_ours: false, phase: Phase::Waiting, fence: 0, left: None, viewers: 0, warnings: Vec::new() }
     }
 }
 
@@ -149,7 +152,7 @@ impl Watcher {
     }
 
     fn enter(&mut self, entered: Entered) {
-        let Entered { stream, phase, fence, tenant } = entered;
+        let Entered { stream, phase, fence, tenant, left } = entered;
         if is_in_doubt(self.ownership.as_ref(), &stream) {
             return;
         }
@@ -160,7 +163,7 @@ impl Watcher {
         if let Some(known) = self.known.get_mut(&stream) {
             // Who publishes elsewhere now is told of there.
             known.is_ours &= tenant.is_some() || phase != Phase::Live;
-            known.fence = fence;
+            (known.fence, known.left) = (fence, left);
             let (told, tenant) = (known.enter(phase), known.tenant.clone());
             self.tell(told, &About { tenant, stream, fence });
         }
@@ -197,7 +200,10 @@ impl Watcher {
     }
 
     fn tell(&self, told: Told, publish: &About) {
-        for (name, data) in told {
+        for (name, mut data) in told {
+            if PUBLISH_EVENTS.contains(&name) {
+                data["node"] = self.nodes.myself.node.as_str().into();
+            }
             self.teller.tell_of(publish, name, data);
         }
     }
@@ -221,12 +227,16 @@ impl Known {
             _ => None,
         };
         let name = name.filter(|_| self.is_ours);
-        name.map(|name| (name, json!({ "state": phase.as_str() }))).into_iter().collect()
+        let mut data = json!({ "state": phase.as_str() });
+        if let Some(left) = self.left.filter(|_| phase != Phase::Live) {
+            data["reason"] = left.name().into();
+        }
+        name.map(|name| (name, data)).into_iter().collect()
     }
 
     /// None: it has stopped.
     fn look(&mut self, live: Option<&Live>, counted: Counted) -> Told {
-        self.fence = live.map_or(self.fence, |live| live.fence);
+        (self.fence, self.left) = live.map_or((self.fence, self.left), |live| (live.fence, live.left));
         let mut told = self.enter(live.map_or(Phase::Ended, |live| live.phase));
         let before = std::mem::replace(&mut self.viewers, counted.viewers);
         if before != counted.viewers && counted.is_ours_to_tell {
@@ -261,5 +271,18 @@ mod tests {
         assert_eq!(names(&mut elsewhere, &phases), [""; 0]);
         let mut nobody_came = Known { is_ours: true, ..Known::new(TenantId::from_random([1; 16])) };
         assert_eq!(names(&mut nobody_came, &[Ended]), [""; 0]);
+    }
+
+    #[test]
+    fn an_event_tells_why_the_publisher_left() {
+        let mut known = Known { is_ours: true, ..Known::new(TenantId::from_random([1; 16])) };
+        assert_eq!(known.enter(Phase::Live)[0].1, json!({ "state": "live" }));
+        known.left = Some(Departure::Lost);
+        assert_eq!(
+            known.enter(Phase::Interrupted)[0].1,
+            json!({ "state": "interrupted", "reason": "connection_lost" })
+        );
+        assert_eq!(known.enter(Phase::Ended)[0].1, json!({ "state": "ended", "reason": "connection_lost" }));
+        assert_eq!(known.enter(Phase::Live)[0].1, json!({ "state": "live" }));
     }
 }

@@ -14,7 +14,7 @@ use crate::stream::Handle;
 use crate::stream::backlog::Bounds;
 use crate::stream::handle::Command;
 use crate::stream::packet::{Epoch, Packet, Phase};
-use crate::stream::publisher::{EndReason, Publish, Publisher, PublisherId, SecondPublisher};
+use crate::stream::publisher::{Departure, EndReason, Publish, Publisher, PublisherId, SecondPublisher};
 use crate::stream::registry::Registry;
 use crate::stream::state::Settings;
 use crate::stream::subscriber::{Refused, Subscriber, SubscriberId};
@@ -277,7 +277,7 @@ async fn viewers_go_on_when_the_publisher_is_back_on_a_third_node_or_their_own()
     let viewer = b.watch(1).await;
     viewer.until("live", |got| got.video.len() > 5).await;
     a.http.stop(false).await;
-    handle.send(Command::Unpublish(PublisherId(1))).await.unwrap();
+    handle.send(Command::Unpublish(PublisherId(1), Departure::Unpublished)).await.unwrap();
     viewer.until("interrupted", |got| got.phases.last() == Some(&Phase::Interrupted)).await;
 
     let handle = c.publish(2, 20_000_000).await;

@@ -101,7 +101,7 @@ impl Stream {
             }),
             Command::Feed(id, packet) if self.source.is(id) => self.state.handle_feed(packet, now_us),
             Command::Feed(..) => return,
-            Command::Unpublish(from) => self.state.handle_unpublish(from, now_us),
+            Command::Unpublish(from, left) => self.state.handle_unpublish(from, left, now_us),
             Command::Subscribe(hub) => return self.audience.hubs.add(hub, self.state.snapshot()),
             Command::Unsubscribe(id) => return self.audience.hubs.remove(id),
             Command::Relay(relay, reply) => {

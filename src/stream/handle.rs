@@ -3,7 +3,7 @@
 use crate::id::{SessionId, StreamId};
 use crate::media::frame::Item;
 use crate::stream::packet::Packet;
-use crate::stream::publisher::{EndReason, Publish, PublisherId, Refusal, Whose};
+use crate::stream::publisher::{Departure, EndReason, Publish, PublisherId, Refusal, Whose};
 use crate::stream::qoe::{Report, Summary};
 use crate::stream::state::Settings;
 use crate::stream::status::{Live, Status};
@@ -22,7 +22,7 @@ pub enum Command {
     Media(PublisherId, Item),
     /// Of the owner that is followed.
     Feed(FeedId, Packet),
-    Unpublish(PublisherId),
+    Unpublish(PublisherId, Departure),
     Subscribe(Box<dyn Subscriber>),
     Unsubscribe(SubscriberId),
     /// Another node follows; the answer tells whether there is a publisher here to follow. It ends with the publisher.

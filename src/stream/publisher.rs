@@ -26,6 +26,34 @@ pub enum EndReason {
     Draining,
 }
 
+/// Why a stream has no publisher any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// The encoder said that it ends.
+    Unpublished,
+    /// Its connection broke.
+    Lost,
+    Ended(EndReason),
+}
+
+impl Departure {
+    /// As events and the API name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unpublished => "unpublished",
+            Self::Lost => "connection_lost",
+            Self::Ended(EndReason::Replaced) => "replaced",
+            Self::Ended(EndReason::Malformed) => "malformed",
+            Self::Ended(EndReason::Silent) => "silent",
+            Self::Ended(EndReason::Disconnected) => "disconnected",
+            Self::Ended(EndReason::Revoked) => "key_revoked",
+            Self::Ended(EndReason::Removed) => "removed",
+            Self::Ended(EndReason::Quota) => "quota",
+            Self::Ended(EndReason::Draining) => "draining",
+        }
+    }
+}
+
 /// The connection of a publisher.
 pub trait Publisher: Send {
     fn id(&self) -> PublisherId;

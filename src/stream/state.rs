@@ -9,7 +9,9 @@ use crate::media::frame::Item;
 use crate::stream::backlog::{Backlog, Bounds};
 use crate::stream::meter::Meter;
 use crate::stream::packet::{Edges, Epoch, Epoched, Framed, Packet, Phase, Snapshot};
-use crate::stream::publisher::{EndReason, Publish, Publisher, PublisherId, Refusal, SecondPublisher, Whose};
+use crate::stream::publisher::{
+    Departure, EndReason, Publish, Publisher, PublisherId, Refusal, SecondPublisher, Whose,
+};
 use crate::stream::status::Live;
 use std::sync::Arc;
 
@@ -47,6 +49,7 @@ pub struct State {
     backlog: Backlog,
     meter: Meter,
     current: Option<Current>,
+    left: Option<Departure>,
     init: Option<Arc<Epoched>>,
     /// Above all epochs so far.
     epoch: Epoch,
@@ -69,6 +72,7 @@ impl State {
             backlog: Backlog::new(settings.backlog),
             meter: Meter::default(),
             current: None,
+            left: None,
             init: None,
             epoch: Epoch::default(),
             edges: Edges::default(),
@@ -99,6 +103,7 @@ impl State {
         let start_us = publish.since_origin_us + START_MARGIN_US;
         self.fragmenter.start(start_us.max(self.edges.end_us().unwrap_or(0)));
         self.is_fed = false;
+        self.left = None;
         self.clock_ahead_us = 0;
         self.meter.restart(now_us);
         self.current = Some(Current { publisher: publish.publisher, key: publish.key, last_media_us: now_us });
@@ -128,9 +133,9 @@ impl State {
         Ok(self.drain(now_us))
     }
 
-    pub fn handle_unpublish(&mut self, from: PublisherId, now_us: i64) -> Vec<Packet> {
+    pub fn handle_unpublish(&mut self, from: PublisherId, left: Departure, now_us: i64) -> Vec<Packet> {
         match &self.current {
-            Some(current) if current.publisher.id() == from => self.interrupt(now_us),
+            Some(current) if current.publisher.id() == from => self.interrupt(left, now_us),
             _ => Vec::new(),
         }
     }
@@ -140,7 +145,7 @@ impl State {
         let meant = self.current.as_ref().filter(|current| whose.is(&current.key));
         let Some(current) = meant else { return (false, Vec::new()) };
         current.publisher.end(reason);
-        (true, self.interrupt(now_us))
+        (true, self.interrupt(Departure::Ended(reason), now_us))
     }
 
     /// To be called ten times a second.
@@ -153,7 +158,7 @@ impl State {
             let silent_us = now_us - current.last_media_us;
             if silent_us >= SILENT_AFTER_US {
                 current.publisher.end(EndReason::Silent);
-                packets.extend(self.interrupt(now_us));
+                packets.extend(self.interrupt(Departure::Ended(EndReason::Silent), now_us));
             } else if silent_us >= STALLED_AFTER_US && self.phase == Phase::Live {
                 packets.extend(self.enter(Phase::Stalled, now_us));
             }
@@ -198,6 +203,7 @@ impl State {
             since_us: self.phase_since_us,
             viewers,
             fence: self.fence(),
+            left: self.left,
             is_fed: self.is_fed,
             tracks: self.init.as_ref().map(|i| i.tracks.clone()).unwrap_or_default(),
             video_bps: if is_live { self.meter.video_bps } else { 0 },
@@ -231,8 +237,9 @@ impl State {
         self.is_idle() && now_us - self.phase_since_us >= IDLE_AFTER_US
     }
 
-    fn interrupt(&mut self, now_us: i64) -> Vec<Packet> {
+    fn interrupt(&mut self, left: Departure, now_us: i64) -> Vec<Packet> {
         self.current = None;
+        self.left = Some(left);
         self.fragmenter.stop();
         let mut packets = self.drain(now_us);
         self.backlog.restart();

@@ -135,7 +135,7 @@ fn a_publisher_that_returns_goes_on_in_a_new_epoch_at_a_later_time() {
     let mut bench = Bench::new(SETTINGS);
     bench.publish(1, 1).unwrap();
     let before = bench.send(1, 100);
-    let gone = bench.state.handle_unpublish(PublisherId(1), bench.now_us);
+    let gone = bench.state.handle_unpublish(PublisherId(1), Departure::Unpublished, bench.now_us);
     assert_eq!(phases(&gone), [Phase::Interrupted]);
     assert!(bench.state.snapshot().backlog.is_empty());
     assert!(bench.state.snapshot().init.is_some());
@@ -155,7 +155,7 @@ fn a_stream_ends_when_its_window_is_over_and_goes_live_again() {
     let mut bench = Bench::new(SETTINGS);
     bench.publish(1, 1).unwrap();
     bench.send(1, 50);
-    bench.state.handle_unpublish(PublisherId(1), bench.now_us);
+    bench.state.handle_unpublish(PublisherId(1), Departure::Unpublished, bench.now_us);
     assert_eq!(phases(&bench.wait(29_000)), []);
     assert_eq!(phases(&bench.wait(1_500)), [Phase::Ended]);
     assert!(bench.state.snapshot().init.is_none());
@@ -203,7 +203,7 @@ fn takeover_replaces_a_living_publisher() {
 fn an_older_fence_is_refused() {
     let mut bench = Bench::new(SETTINGS);
     bench.publish(1, 1).unwrap();
-    bench.state.handle_unpublish(PublisherId(1), bench.now_us);
+    bench.state.handle_unpublish(PublisherId(1), Departure::Unpublished, bench.now_us);
     bench.fences -= 1;
     assert_eq!(bench.publish(2, 1), Err(Refusal::Stale));
 }

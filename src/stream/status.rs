@@ -4,6 +4,7 @@ use crate::media::fragment::Track;
 use crate::media::fragmenter::Facts;
 use crate::media::frame::Kind;
 use crate::stream::packet::Phase;
+use crate::stream::publisher::Departure;
 use crate::stream::qoe::{Qoe, Report, Summary};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct Live {
     pub viewers: usize,
     /// Of the newest publish that is known of; 0: of none.
     pub fence: u64,
+    /// Why the last publisher left; None: it is there, or was on another node.
+    pub left: Option<Departure>,
     /// The publisher is on another node, which tells of the stream.
     pub is_fed: bool,
     pub tracks: Vec<Track>,
@@ -53,6 +56,7 @@ impl Status {
             since_us,
             viewers: 0,
             fence: 0,
+            left: None,
             is_fed: false,
             tracks: Vec::new(),
             video_bps: 0,

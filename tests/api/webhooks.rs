@@ -123,9 +123,9 @@ async fn what_was_published_when_is_listed_newest_first_and_page_by_page() {
             data: json!({"node": "node-1", "reason": "unpublished"}),
             ..event(n, &one, name)
         };
-        api.store().record_event(&told.happened(), &[]).await.unwrap();
+        api.store().record_event(&told.happened(), None, &[]).await.unwrap();
     }
-    api.store().record_event(&event(9, &other, "stream.live").happened(), &[]).await.unwrap();
+    api.store().record_event(&event(9, &other, "stream.live").happened(), None, &[]).await.unwrap();
 
     let path = format!("/streams/{id}/publishes");
     let first = reader.get(&format!("{path}?limit=1")).await;

@@ -299,6 +299,10 @@ async fn what_happened_is_written_at_once_and_outlives_a_kill() {
         (&before["data"][0]["event"], &before["data"][1]["event"]),
         (&json!("stream.ended"), &json!("stream.live"))
     );
+    let publishes = weir.get(&format!("/streams/{}/publishes", stream.id)).await;
+    let publish = &publishes["data"][0];
+    assert_eq!((&publish["state"], &publish["reason"]), (&json!("ended"), &json!("connection_lost")), "{publishes}");
+    assert!(publish["started_at"].is_string() && publish["ended_at"].is_string() && publish["node"].is_string());
     weir.signal("KILL");
     let data = weir.data.clone();
     drop(weir);

@@ -9,7 +9,7 @@ use crate::net::socket::Socket;
 use crate::rtmp::proxy::Source;
 use crate::rtmp::session::{Event, PublishRequest};
 use crate::rtmp::status::Code;
-use crate::stream::publisher::EndReason;
+use crate::stream::publisher::{Departure, EndReason};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -48,6 +48,15 @@ enum End {
 }
 
 impl End {
+    fn departure(&self) -> Departure {
+        match self {
+            Self::Finished => Departure::Unpublished,
+            Self::ByStream(reason) => Departure::Ended(*reason),
+            Self::Media(_) => Departure::Ended(EndReason::Malformed),
+            _ => Departure::Lost,
+        }
+    }
+
     /// What the encoder is told, unless there is nobody to tell.
     fn code(&self) -> Option<Code> {
         Some(match self {
@@ -205,7 +214,7 @@ impl Connection {
         let ended = self.relay(&mut published).await;
         let reason = ended.as_ref().map_or_else(ToString::to_string, |()| "unpublished".to_owned());
         tracing::info!(publisher = id, %address, %stream, reason, "publish ends");
-        published.unpublish().await;
+        published.unpublish(ended.as_ref().map_or_else(End::departure, |()| Departure::Unpublished)).await;
         ended
     }
 

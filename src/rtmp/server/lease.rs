@@ -9,7 +9,7 @@ use crate::id::StreamId;
 use crate::media::frame::Item;
 use crate::stream::Handle;
 use crate::stream::handle::{Command, SendError};
-use crate::stream::publisher::{EndReason, Publisher, PublisherId};
+use crate::stream::publisher::{Departure, EndReason, Publisher, PublisherId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -153,9 +153,9 @@ impl Published {
     }
 
     /// Ends the publish as far as the stream is concerned, after all media that was pushed.
-    pub(super) async fn unpublish(self) {
+    pub(super) async fn unpublish(self, left: Departure) {
         // Closed: there is no stream to tell.
-        let _ = self.handle.send(Command::Unpublish(self.id)).await;
+        let _ = self.handle.send(Command::Unpublish(self.id, left)).await;
     }
 }
 
@@ -164,6 +164,6 @@ impl Drop for Published {
         self.keeper.abort();
         self.lease.server.publishers().leave(self.handle.id(), self.id);
         // A second time does no harm; where the mailbox is full the stream finds out by the silence.
-        let _ = self.handle.try_send(Command::Unpublish(self.id));
+        let _ = self.handle.try_send(Command::Unpublish(self.id, Departure::Lost));
     }
 }

@@ -4,7 +4,7 @@ use crate::media::flv::file::{Reader, Tag};
 use crate::media::frame::{Item, Kind};
 use crate::stream::backlog::Bounds;
 use crate::stream::packet::{Edges, Epoch, Framed, Packet, Phase, Snapshot};
-use crate::stream::publisher::{EndReason, Publish, Publisher, PublisherId, SecondPublisher};
+use crate::stream::publisher::{Departure, EndReason, Publish, Publisher, PublisherId, SecondPublisher};
 use crate::stream::state::{Settings, State};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -223,7 +223,7 @@ fn an_owner_becomes_a_follower_without_a_step_back() {
     let sent = own.send(200);
     let mut follower = Follower { state: own.state, ..Follower::new() };
     follower.watch(sent);
-    let left = follower.state.handle_unpublish(PublisherId(1), 0);
+    let left = follower.state.handle_unpublish(PublisherId(1), Departure::Unpublished, 0);
     follower.watch(left);
     let Edges { video_us, .. } = follower.state.edges;
     let mut second = Owner::new(6, video_us.unwrap());
