@@ -5,6 +5,7 @@ use crate::stream::qoe::Summary;
 use crate::stream::status::Live;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Past this, a viewer waits noticeably for a picture, and encoders can do better.
@@ -26,6 +27,10 @@ pub(super) struct LiveView {
     /// Since when it is in this state.
     since: Option<String>,
     viewers: usize,
+    /// Those on each node, where there are any.
+    #[serde(default)]
+    #[schema(required = true)]
+    viewers_by_node: BTreeMap<String, usize>,
     video: Option<Video>,
     audio: Option<Audio>,
     /// Video and audio, bits per second.
@@ -104,6 +109,7 @@ impl LiveView {
             node: None,
             since: None,
             viewers: 0,
+            viewers_by_node: BTreeMap::new(),
             video: None,
             audio: None,
             bitrate: 0,
@@ -117,10 +123,12 @@ impl LiveView {
     }
 
     /// With what another node tells; what the owner tells of a stream is so.
-    pub(super) fn join(self, other: Self, is_owner: bool) -> Self {
+    pub(super) fn join(mut self, mut other: Self, is_owner: bool) -> Self {
         let viewers = self.viewers + other.viewers;
+        let mut viewers_by_node = std::mem::take(&mut self.viewers_by_node);
+        viewers_by_node.append(&mut other.viewers_by_node);
         let is_livelier = is_owner || (self.liveliness() < other.liveliness());
-        Self { viewers, ..if is_livelier { other } else { self } }
+        Self { viewers, viewers_by_node, ..if is_livelier { other } else { self } }
     }
 
     fn liveliness(&self) -> u8 {
@@ -143,6 +151,7 @@ impl LiveView {
             node: published.then(|| node.to_owned()),
             since: Some(time(live.since_us)),
             viewers: live.viewers,
+            viewers_by_node: (live.viewers > 0).then(|| (node.to_owned(), live.viewers)).into_iter().collect(),
             video: video.map(|track| Video {
                 codec: track.codec.clone(),
                 width: track.width,
@@ -256,6 +265,8 @@ mod tests {
         let (waiting, interrupted, live) = (Phase::Waiting, Phase::Interrupted, Phase::Live);
         let owners = seen(interrupted, "one", 1).join(seen(live, "two", 2), true).join(seen(live, "three", 4), false);
         assert_eq!((&*owners.state, owners.node.as_deref(), owners.viewers), ("live", Some("two"), 7));
+        let by_node = [("one", 1), ("two", 2), ("three", 4)].map(|(node, viewers)| (node.to_owned(), viewers));
+        assert_eq!(owners.viewers_by_node, by_node.into());
         let nobodys = seen(waiting, "one", 1).join(seen(interrupted, "two", 2), false);
         assert_eq!((&*nobodys.state, nobodys.node, nobodys.viewers), ("interrupted", None, 3));
     }

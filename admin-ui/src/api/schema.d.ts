@@ -891,6 +891,10 @@ export interface components {
             state: string;
             video?: null | components["schemas"]["Video"];
             viewers: number;
+            /** @description Those on each node, where there are any. */
+            viewers_by_node: {
+                [key: string]: number;
+            };
             warnings: components["schemas"]["Warning"][];
         };
         /** @description With `login` and `password`, or with a `link` and what it asks for. */
@@ -1027,7 +1031,10 @@ export interface components {
             interruptions: number;
             /** @description The node that it was connected to last. */
             node?: string | null;
-            /** @description Why the publisher left last. */
+            /**
+             * @description Why the publisher left last: `unpublished`, `connection_lost`, `node_lost`, `silent`, `malformed`, `disconnected`,
+             *     `key_revoked`, `removed`, `replaced`, `quota` or `draining`.
+             */
             reason?: string | null;
             /** @description Null: before the oldest event that is kept. */
             started_at?: string | null;
