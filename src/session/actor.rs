@@ -104,12 +104,14 @@ impl Session {
 
 impl Actor for Session {
     type Context = Context<Self>;
+}
 
-    fn stopped(&mut self, _: &mut Self::Context) {
+/// Also after a panic: the viewer gives up its seat.
+impl Drop for Session {
+    fn drop(&mut self) {
         self.viewer.borrow_mut().end();
-        let session = self.viewer.borrow().ticket.session.clone();
-        self.fan.borrow_mut().leave(&session);
-        tracing::debug!(%session, "viewer left");
+        self.fan.borrow_mut().leave(&self.viewer);
+        tracing::debug!(session = %self.viewer.borrow().ticket.session, "viewer left");
     }
 }
 

@@ -30,7 +30,7 @@ const RETRY_SPREAD_MS: u32 = 10_000;
 pub struct Changes {
     pub joined: Vec<subscriber::Viewer>,
     pub left: Vec<SessionId>,
-    pub moved: Vec<(SessionId, u8)>,
+    pub moved: Vec<(SessionId, subscriber::Standing)>,
 }
 
 impl Changes {
@@ -105,11 +105,11 @@ impl Fan {
         viewer.borrow_mut().resume(burst.as_ref());
     }
 
-    pub fn leave(&mut self, session: &SessionId) {
-        if let Some(index) = self.viewers.iter().position(|v| v.borrow().ticket.session == *session) {
+    pub fn leave(&mut self, viewer: &Rc<RefCell<Viewer>>) {
+        if let Some(index) = self.viewers.iter().position(|v| Rc::ptr_eq(v, viewer)) {
             self.viewers.swap_remove(index);
             self.worker.metrics.viewers.dec();
-            self.changes.left.push(session.clone());
+            self.changes.left.push(viewer.borrow().ticket.session.clone());
         }
     }
 
@@ -176,8 +176,8 @@ impl Fan {
         let mut moved = Vec::new();
         self.each(|viewer, _| {
             viewer.tick();
-            if let Some(rung) = viewer.take_rung() {
-                moved.push((viewer.ticket.session.clone(), rung.number()));
+            if let Some(standing) = viewer.take_standing() {
+                moved.push((viewer.ticket.session.clone(), standing));
             }
         });
         self.changes.moved.extend(moved);
@@ -210,6 +210,14 @@ impl Fan {
     fn next_retry_ms(&mut self) -> u32 {
         self.retries = self.retries.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (self.retries >> 8) % RETRY_SPREAD_MS
+    }
+
+    /// Sends everybody away to come back at once: nobody will look at them here any more.
+    pub fn end(&mut self) {
+        self.each(|viewer, retry_ms| {
+            viewer.close(4503, "the stream was lost here", Some(retry_ms / 10));
+            viewer.end();
+        });
     }
 
     pub fn outbox_bytes(&self) -> usize {
@@ -396,10 +404,10 @@ fn listed(viewer: &Viewer) -> subscriber::Viewer {
             Dialect::Http => "http",
         },
         since_us: ticket.since_us,
-        rung: viewer.rung().number(),
+        standing: viewer.standing(),
     }
 }
 
 #[cfg(test)]
 #[path = "fan_tests.rs"]
-mod tests;
+pub(super) mod tests;

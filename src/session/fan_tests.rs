@@ -17,14 +17,14 @@ use std::net::{TcpListener, TcpStream};
 const BOUNDS: Bounds = Bounds { bytes: 1 << 20, span_us: 10_000_000 };
 
 /// What a viewer got, in short: a text's type, a fragment's kind and start in milliseconds.
-struct Client {
+pub(in crate::session) struct Client {
     socket: TcpStream,
     viewer: Rc<RefCell<Viewer>>,
     rest: Vec<u8>,
 }
 
 impl Client {
-    fn read(&mut self) -> Vec<String> {
+    pub(in crate::session) fn read(&mut self) -> Vec<String> {
         self.viewer.borrow_mut().flush();
         let mut buffer = [0; 4096];
         loop {
@@ -54,6 +54,10 @@ impl Client {
         seen
     }
 
+    pub(in crate::session) fn is_cut(&mut self) -> bool {
+        matches!(self.socket.read(&mut [0; 1]), Ok(0))
+    }
+
     fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let length = *self.rest.get(1)?;
         let (length, header) = match length {
@@ -78,9 +82,9 @@ enum Reads {
     Nothing,
 }
 
-struct Bench {
-    fan: Fan,
-    worker: Rc<Worker>,
+pub(in crate::session) struct Bench {
+    pub(in crate::session) fan: Fan,
+    pub(in crate::session) worker: Rc<Worker>,
     clock: Arc<Manual>,
     listener: TcpListener,
     sessions: u8,
@@ -88,7 +92,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(in crate::session) fn new() -> Self {
         let arbiter = Arbiter::new();
         let clock = Arc::new(Manual::at(1_000_000_000));
         let metrics = Arc::new(Metrics::new());
@@ -98,7 +102,7 @@ impl Bench {
         Self { fan: Fan::new(BOUNDS, worker.clone()), worker, clock, listener, sessions: 0, _arbiter: arbiter }
     }
 
-    async fn join(&mut self, dialect: Dialect) -> Client {
+    pub(in crate::session) async fn join(&mut self, dialect: Dialect) -> Client {
         self.join_as(dialect, Reads::All).await
     }
 
@@ -131,7 +135,7 @@ impl Bench {
         Client { socket, viewer, rest: Vec::new() }
     }
 
-    fn send(&mut self, packets: impl IntoIterator<Item = Packet>) {
+    pub(in crate::session) fn send(&mut self, packets: impl IntoIterator<Item = Packet>) {
         for packet in packets {
             self.fan.handle(packet);
         }
@@ -188,7 +192,7 @@ fn audio(start_ms: i64) -> Arc<Framed> {
     framed(Kind::Audio, Role::Key, start_ms)
 }
 
-fn snapshot(init: Option<Arc<Epoched>>, backlog: Vec<Arc<Framed>>) -> Packet {
+pub(in crate::session) fn snapshot(init: Option<Arc<Epoched>>, backlog: Vec<Arc<Framed>>) -> Packet {
     Packet::Snapshot(Snapshot { phase: Phase::Live, send_every_ms: None, init, backlog, clock_ahead_us: 0, fence: 0 })
 }
 

@@ -107,15 +107,20 @@ impl Actor for Hub {
         self.talk(ctx);
         ctx.run_interval(TICK, Self::tick);
     }
+}
 
-    fn stopping(&mut self, _: &mut Self::Context) -> actix::Running {
+/// Also after a panic: nobody would send to its viewers any more.
+impl Drop for Hub {
+    fn drop(&mut self) {
         self.worker.forget(&self.stream);
         self.worker.metrics.outbox_bytes.dec_by(self.outbox_bytes);
+        if let Ok(mut fan) = self.fan.try_borrow_mut() {
+            fan.end();
+        }
         if let Some(handle) = &self.handle {
             // Where this is lost, the stream finds the mailbox closed.
             let _ = handle.try_send(Command::Unsubscribe(self.id));
         }
-        actix::Running::Stop
     }
 }
 
@@ -131,5 +136,48 @@ impl Handler<Packet> for Hub {
         if let Some(left) = left.filter(|_| !self.is_timed) {
             self.flush_after(left, ctx);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::fan::tests::{Bench, snapshot};
+    use crate::session::viewer::Dialect;
+    use crate::stream::backlog::Bounds;
+    use crate::stream::publisher::SecondPublisher;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[actix_rt::test]
+    async fn viewers_of_a_hub_that_panicked_are_sent_to_come_back() {
+        let mut bench = Bench::new();
+        let mut client = bench.join(Dialect::V1).await;
+        bench.send([snapshot(None, Vec::new())]);
+        assert_eq!(client.read(), ["hello"]);
+        let Bench { fan, worker, .. } = bench;
+        let settings = Settings {
+            second_publisher: SecondPublisher::Refuse,
+            reconnect_window_us: 0,
+            backlog: Bounds { bytes: 1, span_us: 1 },
+            send_every_ms: None,
+        };
+        let hub = Hub {
+            id: SubscriberId(1),
+            stream: StreamId::from_random([1; 16]),
+            settings,
+            handle: None,
+            fan: Rc::new(RefCell::new(fan)),
+            worker,
+            ticks_empty: 0,
+            is_timed: false,
+            outbox_bytes: 0,
+        };
+        let panicked = catch_unwind(AssertUnwindSafe(move || {
+            let _hub = hub;
+            panic!("as a handler would");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(client.read(), ["bye", "close 4503"]);
+        assert!(client.is_cut());
     }
 }

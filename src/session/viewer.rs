@@ -12,6 +12,7 @@ use crate::session::signers::Signer;
 use crate::session::wishes::Wishes;
 use crate::session::worker::Worker;
 use crate::stream::packet::Phase;
+use crate::stream::subscriber::Standing;
 use crate::stream::ws_frame;
 use bytes::Bytes;
 use std::io::{ErrorKind, IoSlice};
@@ -84,9 +85,11 @@ pub struct Viewer {
     is_started: bool,
     wishes: Wishes,
     owes_live: bool,
-    /// As it was counted and told last.
+    /// As it was counted last.
     counted_rung: Rung,
-    told_rung: Rung,
+    /// As it was told last.
+    told: Standing,
+    frames_dropped: u64,
     asked_for_token: bool,
     joined: Duration,
     heard: Duration,
@@ -109,7 +112,8 @@ impl Viewer {
             wishes: Wishes::default(),
             owes_live: false,
             counted_rung: Rung::Full,
-            told_rung: Rung::Full,
+            told: Standing::default(),
+            frames_dropped: 0,
             asked_for_token: false,
             joined: now,
             heard: now,
@@ -317,14 +321,15 @@ impl Viewer {
         !self.is_started && self.life == Life::Open
     }
 
-    pub fn rung(&self) -> Rung {
-        self.outbox.rung()
+    pub fn standing(&self) -> Standing {
+        let waiting_bytes = u32::try_from(self.outbox_bytes()).unwrap_or(u32::MAX);
+        Standing { rung: self.outbox.rung().number(), waiting_bytes, frames_dropped: self.frames_dropped }
     }
 
-    /// The rung, where it is another one than at the last call.
-    pub fn take_rung(&mut self) -> Option<Rung> {
-        let rung = self.rung();
-        (std::mem::replace(&mut self.told_rung, rung) != rung).then_some(rung)
+    /// How it keeps up, where that is otherwise than at the last call.
+    pub fn take_standing(&mut self) -> Option<Standing> {
+        let standing = self.standing();
+        (std::mem::replace(&mut self.told, standing) != standing).then_some(standing)
     }
 
     pub fn outbox_bytes(&self) -> usize {
@@ -401,9 +406,10 @@ impl Viewer {
         for (reason, frames) in DROP_REASONS.into_iter().zip(self.outbox.take_dropped()) {
             if frames > 0 {
                 self.worker.metrics.frames_dropped(reason, u64::from(frames));
+                self.frames_dropped += u64::from(frames);
             }
         }
-        let rung = self.rung();
+        let rung = self.outbox.rung();
         if rung != self.counted_rung {
             self.worker.metrics.rung_changed(self.counted_rung.label(), rung.label());
             self.counted_rung = rung;

@@ -7,7 +7,7 @@ use crate::stream::publisher::{Departure, EndReason, Publish, PublisherId, Refus
 use crate::stream::qoe::{Report, Summary};
 use crate::stream::state::Settings;
 use crate::stream::status::{Live, Status};
-use crate::stream::subscriber::{Subscriber, SubscriberId, Viewer};
+use crate::stream::subscriber::{Standing, Subscriber, SubscriberId, Viewer};
 use crate::stream::upstream::FeedId;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub enum Command {
         subscriber: SubscriberId,
         joined: Vec<Viewer>,
         left: Vec<SessionId>,
-        /// To another rung of the drop ladder.
-        moved: Vec<(SessionId, u8)>,
+        /// Who keeps up otherwise than before.
+        moved: Vec<(SessionId, Standing)>,
     },
     Sessions(Reply<Vec<Viewer>>),
     Order(Packet),

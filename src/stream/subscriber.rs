@@ -2,7 +2,7 @@
 
 use crate::id::SessionId;
 use crate::stream::packet::{Packet, Snapshot};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SubscriberId(pub u64);
@@ -32,8 +32,18 @@ pub struct Viewer {
     pub dialect: &'static str,
     /// Unix time.
     pub since_us: i64,
+    pub standing: Standing,
+}
+
+/// How well a viewer keeps up.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
     /// Of the drop ladder; 0 is everything.
     pub rung: u8,
+    /// That its socket has not taken yet.
+    pub waiting_bytes: u32,
+    /// That it was not sent, since it came.
+    pub frames_dropped: u64,
 }
 
 struct Entry {
@@ -41,7 +51,7 @@ struct Entry {
     is_behind: bool,
     /// Orders that found the mailbox full.
     owed: VecDeque<Packet>,
-    viewers: Vec<Viewer>,
+    viewers: HashMap<SessionId, Viewer>,
 }
 
 /// A stream's subscribers. One that falls behind is skipped until the next keyframe, then starts anew.
@@ -59,7 +69,7 @@ impl Subscribers {
             Err(Refused::Gone) => return,
         };
         self.entries.retain(|e| e.subscriber.id() != subscriber.id());
-        self.entries.push(Entry { subscriber, is_behind, owed: VecDeque::new(), viewers: Vec::new() });
+        self.entries.push(Entry { subscriber, is_behind, owed: VecDeque::new(), viewers: HashMap::new() });
     }
 
     pub fn remove(&mut self, id: SubscriberId) {
@@ -80,19 +90,32 @@ impl Subscribers {
         self.times_behind += fell_behind;
     }
 
-    /// Notes who came to and who left a hub, and who is on another rung now.
-    pub fn change(&mut self, id: SubscriberId, joined: Vec<Viewer>, left: &[SessionId], moved: &[(SessionId, u8)]) {
+    /// Notes who came to and who left a hub, and who stands otherwise now.
+    pub fn change(
+        &mut self,
+        id: SubscriberId,
+        joined: Vec<Viewer>,
+        left: &[SessionId],
+        moved: &[(SessionId, Standing)],
+    ) {
         if let Some(entry) = self.entries.iter_mut().find(|e| e.subscriber.id() == id) {
-            entry.viewers.extend(joined);
-            entry.viewers.retain(|v| !left.contains(&v.session));
-            for (session, rung) in moved {
-                entry.viewers.iter_mut().filter(|v| v.session == *session).for_each(|v| v.rung = *rung);
+            entry.viewers.extend(joined.into_iter().map(|viewer| (viewer.session.clone(), viewer)));
+            for session in left {
+                entry.viewers.remove(session);
+            }
+            for (session, standing) in moved {
+                if let Some(viewer) = entry.viewers.get_mut(session) {
+                    viewer.standing = *standing;
+                }
+            }
+            if entry.viewers.is_empty() {
+                entry.viewers.shrink_to_fit();
             }
         }
     }
 
     pub fn viewers(&self) -> impl Iterator<Item = &Viewer> {
-        self.entries.iter().flat_map(|e| &e.viewers)
+        self.entries.iter().flat_map(|e| e.viewers.values())
     }
 
     pub fn viewers_count(&self) -> usize {
@@ -258,12 +281,13 @@ mod tests {
             address: "127.0.0.1".into(),
             dialect: "weir.v1",
             since_us: 0,
-            rung: 0,
+            standing: Standing::default(),
         };
         subscribers.change(SubscriberId(1), vec![viewer.clone()], &[], &[]);
         assert_eq!(subscribers.viewers_count(), 1);
-        subscribers.change(SubscriberId(1), vec![], &[], &[(viewer.session.clone(), 3)]);
-        assert_eq!(subscribers.viewers().map(|v| v.rung).collect::<Vec<_>>(), [3]);
+        let standing = Standing { rung: 3, waiting_bytes: 1000, frames_dropped: 20 };
+        subscribers.change(SubscriberId(1), vec![], &[], &[(viewer.session.clone(), standing)]);
+        assert_eq!(subscribers.viewers().map(|v| v.standing).collect::<Vec<_>>(), [standing]);
         subscribers.change(SubscriberId(1), vec![], &[viewer.session], &[]);
         assert_eq!(subscribers.viewers_count(), 0);
         *hub.answer.lock().unwrap() = Some(Refused::Gone);

@@ -278,7 +278,7 @@ async fn viewers_are_listed_by_stream_and_kicked_by_their_own_tenant_only() {
         address: "192.0.2.9".to_owned(),
         dialect: "weir.v1",
         since_us: NOW_US + i64::from(n),
-        rung: 0,
+        standing: weir::stream::subscriber::Standing::default(),
     };
     running.send(Command::Subscribe(Box::new(Hub))).await.unwrap();
     let joined = Command::Viewers {

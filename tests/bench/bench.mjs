@@ -1,86 +1,113 @@
 #!/usr/bin/env node
-// Rawfan (the kernel's floor), Weir, and any peer given by URL, one after another in one run; prints ratios to the floor.
-//   LIVELOAD=/path/liveload WEIR_BIN=target/release/weir node tests/bench/bench.mjs [--viewers 500,1500] [--seconds 10]
-//       [--clip FILE.flv] [--peer NAME=KIND,WATCH_URL,RTMP_URL,PID ...] [--svg FILE]
+// What a viewer costs, and what becomes of a slow one, beside rawfan (the kernel's floor) and any peer, all in one run.
+//   LIVELOAD=/path/liveload WEIR_BIN=target/release/weir node tests/bench/bench.mjs [--cases cost,wait,streams,slow,join]
+//       [--viewers 500,1500] [--seconds 10] [--rounds 1] [--clip FILE.flv] [--svg FILE] [--json FILE]
+//       [--peer NAME=KIND,WATCH_URL,RTMP_URL,PID ...]
 
-import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { promisify } from 'node:util';
 import { chart } from './chart.mjs';
-import { end, fail, makeClip, needed, sleep, spawnChild, start } from './node.mjs';
+import { fail, makeClip, needed } from './node.mjs';
+import { runs } from './runs.mjs';
 
-const options = { viewers: '500,1500', seconds: '10', peer: [] };
+const options = { cases: 'cost,wait,streams,slow,join', viewers: '500,1500', seconds: '10', rounds: '1', peer: [] };
 for (let at = 2; at < process.argv.length; at += 2) {
   const name = process.argv[at].replace(/^--/, '');
   const value = process.argv[at + 1];
-  if (!['viewers', 'seconds', 'clip', 'peer', 'svg'].includes(name) || value === undefined) fail(`unknown ${name}`);
+  if (![...Object.keys(options), 'clip', 'svg', 'json'].includes(name) || value === undefined) fail(`unknown ${name}`);
   if (name === 'peer') options.peer.push(value);
   else options[name] = value;
 }
 const liveload = needed('LIVELOAD', 'the measuring tool');
 const binary = needed('WEIR_BIN', 'a release build of weir');
+const bench = runs({ liveload, binary, seconds: options.seconds, clip: options.clip ?? makeClip() });
 
-const clip = options.clip ?? makeClip();
-const rows = [];
-for (const viewers of options.viewers.split(',')) {
-  const floor = await measure('rawfan', ['rawfan', '--viewers', viewers, '--fps', '30', '--bps', '2650000']);
-  rows.push(row('floor (rawfan, 30 sends a second)', viewers, floor, floor));
-  const weir = await start(binary);
-  const publisher = spawnChild(liveload, ['publish', '--url', weir.rtmp, '--file', clip, '--loop', '--quiet']);
-  await sleep(3000);
-  const watch = ['watch', '--url', weir.watch, '--kind', 'ws', '--viewers', viewers, '--server-pid', `${weir.child.pid}`];
-  rows.push(row('weir', viewers, await measure('weir', watch), floor));
-  await end(publisher, weir.child);
-  for (const peer of options.peer) {
-    const [name, rest] = split(peer, '=');
-    const [kind, url, rtmp, pid] = rest.split(',');
-    const feeding = spawnChild(liveload, ['publish', '--url', rtmp, '--file', clip, '--loop', '--quiet']);
-    await sleep(3000);
-    const args = ['watch', '--url', url, '--kind', kind, '--viewers', viewers, '--server-pid', pid, '--with-children'];
-    rows.push(row(name, viewers, await measure(name, args), floor));
-    await end(feeding);
-  }
+const CASES = { cost, wait, streams, slow, join };
+const all = {};
+for (const name of options.cases.split(',')) {
+  if (!CASES[name]) fail(`unknown case ${name}; there are ${Object.keys(CASES).join(', ')}`);
+  all[name] = await CASES[name]();
+  print(name, all[name]);
 }
-console.table(Object.fromEntries(rows.map((r) => [`${r.name}, ${r.viewers}`, shown(r)])));
-if (options.svg) writeFileSync(options.svg, chart(rows));
+if (options.json) writeFileSync(options.json, `${JSON.stringify(all, null, 1)}\n`);
+if (options.svg && all.cost) writeFileSync(options.svg, chart([...all.cost, ...(all.wait ?? [])]));
 process.exit(0);
 
-function row(name, viewers, result, floor) {
-  return {
-    name,
-    viewers: Number(viewers),
-    cpu_s_per_gbit: result.server.cpu_s_per_gbit_less_idle,
-    ratio: result.server.cpu_s_per_gbit_less_idle / floor.server.cpu_s_per_gbit_less_idle,
-    p50_ms: result.latency_ms.p50,
-    p99_ms: result.latency_ms.p99,
-    gaps: result.frames.gaps,
-    keyframe_p99_ms: result.join_ms.first_keyframe.p99,
-    kb_per_viewer: result.server.rss_kb_per_viewer_end,
-    saturated: result.warnings.length > 0,
-  };
+/** Floor, Weir plain and by TLS, and peers; the best of the rounds, since others use the machine too. */
+async function cost() {
+  const rows = [];
+  for (const viewers of counts()) {
+    const floor = await best(() => bench.floor(viewers, 30));
+    rows.push(floor);
+    rows.push(against(floor, await best(() => bench.weir('weir', viewers))));
+    rows.push(against(floor, await best(() => bench.weir('weir, TLS', viewers, { tls: true }))));
+    for (const peer of options.peer) rows.push(against(floor, await best(() => bench.peer(peer, viewers))));
+  }
+  for (const name of ['weir', 'weir, TLS']) grow(rows.filter((row) => row.name === name));
+  return rows;
 }
 
-function shown(r) {
-  return {
-    'CPU-s/Gbit': r.cpu_s_per_gbit.toFixed(3),
-    'x floor': r.ratio.toFixed(2),
-    'p50 ms': r.p50_ms.toFixed(1),
-    'p99 ms': r.p99_ms.toFixed(1),
-    gaps: r.gaps,
-    'join p99 ms': r.keyframe_p99_ms.toFixed(1),
-    'kB/viewer': r.kb_per_viewer.toFixed(1),
-    note: r.saturated ? 'machine saturated' : '',
-  };
+/** A stream that may wait 350 ms, beside three sends a second. */
+async function wait() {
+  const rows = [];
+  for (const viewers of counts()) {
+    const floor = await best(() => bench.floor(viewers, 3));
+    const settings = { latency_target_ms: 350 };
+    rows.push(floor, against(floor, await best(() => bench.weir('weir, 350 ms', viewers, { settings }))));
+  }
+  return rows;
 }
 
-async function measure(name, args) {
-  process.stderr.write(`${name}: ${args.join(' ')}\n`);
-  const limits = ['--duration', options.seconds, '--json', '--quiet'];
-  const { stdout } = await promisify(execFile)(liveload, [...args, ...limits], { maxBuffer: 1 << 26 });
-  return JSON.parse(stdout);
+/** The same number of viewers on one stream and on a hundred. */
+async function streams() {
+  const one = await best(() => bench.many('1 stream x 1,500', { streams: 1, groups: 100, viewers: 15 }));
+  const many = await best(() => bench.many('100 streams x 15', { streams: 100, groups: 100, viewers: 15 }));
+  return [one, against(one, many)];
 }
 
-function split(text, by) {
-  const at = text.indexOf(by);
-  return at < 0 ? fail(`${text}: NAME=KIND,WATCH_URL,RTMP_URL,PID`) : [text.slice(0, at), text.slice(at + 1)];
+async function slow() {
+  return [
+    await bench.slow('nobody slow', { slow: 0 }),
+    await bench.slow('10 at 40 kB/s', { slow: 10, bps: 40_000 }),
+    await bench.slow('10 at 40 kB/s, B frames', { slow: 10, bps: 40_000, bframes: 2 }),
+    await bench.slow('1 at 60 %', { slow: 1, share: 0.6 }),
+    await bench.slow('1 at 60 %, B frames', { slow: 1, share: 0.6, bframes: 2 }),
+    await bench.slow('1 reads nothing', { slow: 1, stall: '3:60' }),
+  ];
+}
+
+async function join() {
+  return [await bench.weir('5,000 within 1 s', 5000, { args: ['--ramp', '5000'], seconds: 10 })];
+}
+
+function counts() {
+  return options.viewers.split(',').map(Number);
+}
+
+async function best(measure) {
+  let found;
+  for (let round = 0; round < Number(options.rounds); round += 1) {
+    const row = await measure();
+    if (!found || row.cpu_s_per_gbit < found.cpu_s_per_gbit) found = row;
+  }
+  return found;
+}
+
+function against(floor, row) {
+  return { ...row, ratio: row.cpu_s_per_gbit / floor.cpu_s_per_gbit };
+}
+
+/** What each further viewer takes: the difference between the smallest and the largest run. */
+function grow(rows) {
+  const [few, many] = [rows[0], rows.at(-1)];
+  if (few && few !== many) many.kb_per_viewer = (many.rss_kb - few.rss_kb) / (many.viewers - few.viewers);
+}
+
+function print(name, rows) {
+  const shown = rows.map((row) => Object.entries(row).map(([key, value]) => [key, brief(value)]));
+  console.log(`\n${name}`);
+  console.table(shown.map((row) => Object.fromEntries(row.filter(([, value]) => value !== undefined))));
+}
+
+function brief(value) {
+  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(3)) : value;
 }

@@ -13,7 +13,7 @@ export function chart(rows) {
     const length = (row.ratio * scale).toFixed(1);
     const figures = `${row.ratio.toFixed(2)} x, p99 ${row.p99_ms.toFixed(1)} ms`;
     return `<text x="${LABEL - 10}" y="${y + 18}" text-anchor="end">${escape(row.name)}, ${row.viewers}</text>
-<rect x="${LABEL}" y="${y}" width="${length}" height="${BAR}" rx="3" fill="${row.name === 'weir' ? '#0f766e' : '#94a3b8'}"/>
+<rect x="${LABEL}" y="${y}" width="${length}" height="${BAR}" rx="3" fill="${row.name.startsWith('weir') ? '#0f766e' : '#94a3b8'}"/>
 <text x="${LABEL + Number(length) + 8}" y="${y + 18}">${figures}</text>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="13">

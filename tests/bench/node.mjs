@@ -15,10 +15,14 @@ process.on('exit', () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A node of its own with a public stream; `api(method, path, body)` asks it as the administrator. */
-export async function start(binary) {
+/**
+ * A node of its own with a public stream, or several; `api(method, path, body)` asks it as the administrator.
+ * With `tls` viewers come by wss; `settings` are the stream's.
+ */
+export async function start(binary, { tls = false, settings = {}, streams = 1 } = {}) {
   const data = mkdtempSync(join(folder, 'node-'));
   const environment = { WEIR_ADMIN_KEY: ADMIN_KEY, WEIR_LOG_FORMAT: 'json', WEIR_LIMITS_API_RATE: '10000' };
+  if (tls) Object.assign(environment, makeCertificate(data));
   for (const listener of ['HTTP', 'RTMP', 'INTERNAL']) environment[`WEIR_${listener}_LISTEN`] = '127.0.0.1:0';
   const child = spawnChild(binary, ['serve'], { cwd: data, env: environment, stdio: ['ignore', 'ignore', 'pipe'] });
   const at = await new Promise((resolve, reject) => {
@@ -33,20 +37,35 @@ export async function start(binary) {
   const headers = { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' };
   const api = async (method, path, body) => {
     const init = { method, headers, body: body && JSON.stringify(body) };
-    const answer = await fetch(`http://${at.http}/api/v1${path}`, init);
+    const answer = await fetch(`${tls ? 'https' : 'http'}://${at.http}/api/v1${path}`, init);
     const text = await answer.text();
     if (!answer.ok) throw Object.assign(new Error(`${method} ${path}: ${answer.status} ${text}`), { status: answer.status });
     return text && JSON.parse(text);
   };
   const tenant = await api('POST', '/tenants', { name: 'bench' });
-  const stream = await api('POST', '/streams', { tenant: tenant.id, name: 'bench', policy: 'public' });
-  return { child, api, tenant: tenant.id, stream: stream.id, rtmp: stream.ingest.rtmp_url, watch: stream.play.ws_url };
+  const made = [];
+  for (let at = 0; at < streams; at += 1) {
+    const wanted = { tenant: tenant.id, name: `bench ${at}`, policy: 'public', ...settings };
+    const { id, ingest, play } = await api('POST', '/streams', wanted);
+    made.push({ id, rtmp: ingest.rtmp_url, watch: play.ws_url });
+  }
+  const [{ id: stream, rtmp, watch }] = made;
+  return { child, api, internal: at.internal, tenant: tenant.id, stream, rtmp, watch, streams: made };
+}
+
+/** For this machine only; no viewer of a benchmark asks who signed it. */
+function makeCertificate(into) {
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+  const [cert, key] = [join(into, 'cert.pem'), join(into, 'key.pem')];
+  const args = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost`;
+  execFileSync('openssl', [...args.split(' '), '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  return { WEIR_TLS_CERT: cert, WEIR_TLS_KEY: key };
 }
 
 /** 720p30 with a keyframe each 2 s at 2.65 Mbit/s, as in the table of peers. */
-export function makeClip() {
-  const file = join(folder, 'clip.flv');
-  const video = '-c:v libx264 -preset veryfast -bf 0 -g 60 -keyint_min 60 -sc_threshold 0 -b:v 2500k -maxrate 2500k -bufsize 2500k';
+export function makeClip({ bframes = 0 } = {}) {
+  const file = join(folder, `clip-${bframes}.flv`);
+  const video = `-c:v libx264 -preset veryfast -bf ${bframes} -b_strategy 0 -g 60 -keyint_min 60 -sc_threshold 0 -b:v 2500k -maxrate 2500k -bufsize 2500k`;
   const source = '-f lavfi -i testsrc2=s=1280x720:r=30 -f lavfi -i sine=frequency=440:sample_rate=48000 -t 20';
   const args = `-v error -y ${source} ${video} -pix_fmt yuv420p -c:a aac -b:a 128k -f flv`.split(' ');
   execFileSync('ffmpeg', [...args, file]);

@@ -116,3 +116,33 @@ async fn a_second_request_that_is_never_finished_is_given_up() {
     let mut rest = Vec::new();
     assert!(socket.read_to_end(&mut rest).is_ok(), "it was kept open");
 }
+
+/// Longer than the timers of actix-http run: request head, disconnect and keep-alive.
+#[actix_rt::test]
+async fn viewers_outlive_the_http_dispatcher_that_let_them_in() {
+    const KEEP_ALIVE_S: f64 = 30.0;
+    let weir = Weir::start().await;
+    let stream = weir.public_stream().await;
+    let _encoder = Encoder::start(&weir.rtmp_url(&stream.key)).await;
+    weir.until_state(&stream, "live").await;
+    let mut viewer = Viewer::connect(&weir, &stream, "weir.raw").await;
+    let body = reqwest::get(format!("http://{}/live/{}.mp4", weir.http, stream.playback_id)).await.unwrap();
+    let body = actix_rt::spawn(async move {
+        let mut body = body;
+        let mut bytes = 0;
+        while let Ok(Some(piece)) = body.chunk().await {
+            bytes += piece.len();
+        }
+        bytes
+    });
+    let seen = viewer.video(1).await;
+    let Some(Seen::Chunk(first)) = seen.last().cloned() else { panic!("{seen:?}") };
+    let mut last = first.start;
+    while ((last - first.start) as f64) < (KEEP_ALIVE_S + 3.0) * 90_000.0 {
+        let seen = viewer.video(1).await;
+        let Some(Seen::Chunk(next)) = seen.last().cloned() else { panic!("{seen:?}") };
+        last = next.start;
+    }
+    assert!(!body.is_finished(), "the HTTP viewer was cut");
+    body.abort();
+}
