@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 CARGO ?= cargo
+# The program as `cargo test` builds it: with the tests' features a plain build would compile most crates again.
+BUILD_TESTED = $(CARGO) build --bin weir --test it
 E2E := tests/e2e
 
 .PHONY: help demo test check fmt player player-deps admin-ui admin-deps e2e-deps test-needs test-operations test-rust test-api test-player test-ui test-e2e test-faults cluster faults release bench soak fuzz clean
@@ -46,7 +48,7 @@ test-rust: player
 	$(CARGO) test
 
 test-api: player
-	$(CARGO) build
+	$(BUILD_TESTED)
 	WEIR_BIN=$(CURDIR)/target/debug/weir tests/schemathesis.sh
 	WEIR_BIN=$(CURDIR)/target/debug/weir tests/conformance.sh
 
@@ -54,7 +56,7 @@ test-player: player-deps
 	cd player && npm test
 
 test-e2e: player e2e-deps
-	$(CARGO) build
+	$(BUILD_TESTED)
 	WEIR_BIN=$(CURDIR)/target/debug/weir node $(E2E)/run.mjs
 	WEIR_BIN=$(CURDIR)/target/debug/weir node $(E2E)/player.mjs
 
@@ -73,7 +75,7 @@ faults: player e2e-deps ## the long ones: nodes killed for ten minutes, and a no
 
 test-ui: admin-ui e2e-deps
 	cd admin-ui && npm test
-	$(CARGO) build
+	$(BUILD_TESTED)
 	WEIR_BIN=$(CURDIR)/target/debug/weir timeout 900 node $(E2E)/admin.mjs
 
 check: player admin-deps e2e-deps ## formatting, lints, documentation, types, licences

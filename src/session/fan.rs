@@ -113,7 +113,8 @@ impl Fan {
         }
     }
 
-    /// Hands on what the stream sent; says how long what waits now still may.
+    /// Takes what the stream sent; says how long what waits now still may, and zero where it may until what else has come
+    /// was taken.
     pub fn handle(&mut self, packet: Packet) -> Option<Duration> {
         match packet {
             Packet::Snapshot(snapshot) => self.handle_snapshot(snapshot),
@@ -271,11 +272,7 @@ impl Fan {
             self.pending_since = self.worker.now();
         }
         self.pending.push(fragment);
-        if waits {
-            return self.flush_waiting();
-        }
-        self.flush();
-        None
+        if waits { self.flush_waiting() } else { Some(Duration::ZERO) }
     }
 
     fn set_send_every(&mut self, ms: Option<u32>) {

@@ -137,7 +137,9 @@ impl Bench {
 
     pub(in crate::session) fn send(&mut self, packets: impl IntoIterator<Item = Packet>) {
         for packet in packets {
-            self.fan.handle(packet);
+            if self.fan.handle(packet) == Some(Duration::ZERO) {
+                self.fan.flush();
+            }
         }
     }
 }
@@ -224,7 +226,7 @@ async fn sound_waits_for_the_picture() {
     viewer.read();
     assert_eq!(bench.fan.handle(Packet::Fragment(audio(0))), Some(Duration::from_millis(40)));
     assert!(viewer.read().is_empty());
-    assert_eq!(bench.fan.handle(Packet::Fragment(video(40))), None);
+    bench.send(fragments([video(40)]));
     assert_eq!(viewer.read(), ["a0", "v40"]);
     bench.send(fragments([audio(40)]));
     bench.clock.advance(Duration::from_millis(30));
@@ -374,4 +376,20 @@ async fn past_the_nodes_bound_new_viewers_are_sent_away_and_who_is_behind_goes()
     assert_eq!(ahead.read(), ["v40"]);
     bench.worker.metrics.outbox_bytes.set(0);
     assert_eq!(bench.join(Dialect::V1).await.read(), ["hello", "init", "K0", "v40", "live"]);
+}
+
+#[actix_rt::test]
+async fn pictures_that_came_together_are_sent_together() {
+    let mut bench = Bench::new();
+    bench.send([snapshot(Some(init(1)), vec![key(0)])]);
+    let mut viewer = bench.join(Dialect::Raw).await;
+    assert_eq!(viewer.read(), ["init 1", "K0"]);
+    for fragment in [video(40), audio(40), video(80)] {
+        bench.fan.handle(Packet::Fragment(fragment));
+    }
+    assert_eq!(viewer.read(), [""; 0], "sent before all was taken");
+    bench.fan.flush();
+    assert_eq!(viewer.read(), ["v40", "a40", "v80"]);
+    let text = bench.worker.metrics.render();
+    assert!(text.contains("weir_fanout_seconds_count 2\n"), "{text}");
 }

@@ -9,7 +9,7 @@ use crate::stream::handle::{Command, SendError};
 use crate::stream::packet::Packet;
 use crate::stream::state::Settings;
 use crate::stream::subscriber::SubscriberId;
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, Handler, Message, fut};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,14 +33,25 @@ pub struct Hub {
     worker: Rc<Worker>,
     ticks_empty: u32,
     is_timed: bool,
+    is_due: bool,
     outbox_bytes: i64,
 }
 
 impl Hub {
     pub fn start_for(stream: StreamId, settings: Settings, fan: Rc<RefCell<Fan>>, worker: Rc<Worker>) {
         let id = SubscriberId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
-        let hub =
-            Self { id, stream, settings, handle: None, fan, worker, ticks_empty: 0, is_timed: false, outbox_bytes: 0 };
+        let hub = Self {
+            id,
+            stream,
+            settings,
+            handle: None,
+            fan,
+            worker,
+            ticks_empty: 0,
+            is_timed: false,
+            is_due: false,
+            outbox_bytes: 0,
+        };
         hub.start();
     }
 
@@ -72,6 +83,16 @@ impl Hub {
         };
         if let Err(SendError::Full | SendError::Closed) = handle.try_send(command) {
             fan.put_back(changes);
+        }
+    }
+
+    /// Once the mailbox is empty: where this thread is behind, several pictures cost one send to each viewer.
+    fn flush_soon(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.is_due, true) {
+            ctx.spawn(fut::ready(()).map(|(), hub: &mut Self, _: &mut Context<Self>| {
+                hub.is_due = false;
+                hub.fan.borrow_mut().flush();
+            }));
         }
     }
 
@@ -133,8 +154,10 @@ impl Handler<Packet> for Hub {
 
     fn handle(&mut self, packet: Packet, ctx: &mut Self::Context) {
         let left = self.fan.borrow_mut().handle(packet);
-        if let Some(left) = left.filter(|_| !self.is_timed) {
-            self.flush_after(left, ctx);
+        match left {
+            Some(Duration::ZERO) => self.flush_soon(ctx),
+            Some(left) if !self.is_timed => self.flush_after(left, ctx),
+            Some(_) | None => {}
         }
     }
 }
@@ -170,6 +193,7 @@ mod tests {
             worker,
             ticks_empty: 0,
             is_timed: false,
+            is_due: false,
             outbox_bytes: 0,
         };
         let panicked = catch_unwind(AssertUnwindSafe(move || {

@@ -242,6 +242,7 @@ fn fan_out(criterion: &mut Criterion) {
                     for fragment in framed {
                         audience.fan.handle(Packet::Fragment(fragment));
                     }
+                    audience.fan.flush();
                     // The sockets say here that they take more.
                     tokio::task::yield_now().await;
                 })

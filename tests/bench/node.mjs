@@ -62,12 +62,14 @@ function makeCertificate(into) {
   return { WEIR_TLS_CERT: cert, WEIR_TLS_KEY: key };
 }
 
-/** 720p30 with a keyframe each 2 s at 2.65 Mbit/s, as in the table of peers. */
-export function makeClip({ bframes = 0 } = {}) {
-  const file = join(folder, `clip-${bframes}.flv`);
-  const video = `-c:v libx264 -preset veryfast -bf ${bframes} -b_strategy 0 -g 60 -keyint_min 60 -sc_threshold 0 -b:v 2500k -maxrate 2500k -bufsize 2500k`;
-  const source = '-f lavfi -i testsrc2=s=1280x720:r=30 -f lavfi -i sine=frequency=440:sample_rate=48000 -t 20';
-  const args = `-v error -y ${source} ${video} -pix_fmt yuv420p -c:a aac -b:a 128k -f flv`.split(' ');
+/** 720p30 with a keyframe each 2 s at 2.65 Mbit/s, as in the table of peers; `small` is a twelfth of that. */
+export function makeClip({ bframes = 0, small = false } = {}) {
+  const file = join(folder, `clip-${bframes}-${small}.flv`);
+  const [size, rate, sound] = small ? ['320x180', '160k', '48k'] : ['1280x720', '2500k', '128k'];
+  const gop = `-bf ${bframes} -b_strategy 0 -g 60 -keyint_min 60 -sc_threshold 0`;
+  const video = `-c:v libx264 -preset veryfast ${gop} -b:v ${rate} -maxrate ${rate} -bufsize ${rate}`;
+  const source = `-f lavfi -i testsrc2=s=${size}:r=30 -f lavfi -i sine=frequency=440:sample_rate=48000 -t 20`;
+  const args = `-v error -y ${source} ${video} -pix_fmt yuv420p -c:a aac -b:a ${sound} -f flv`.split(' ');
   execFileSync('ffmpeg', [...args, file]);
   return file;
 }

@@ -19,8 +19,8 @@ export function runs({ liveload, binary, seconds, clip }) {
     return { ...costs(`floor, ${fps} sends a second`, seen), ratio: 1 };
   }
 
-  async function weir(name, viewers, { tls, settings, args = [], seconds: time = seconds } = {}) {
-    return served({ tls, settings }, clip, async (node) => {
+  async function weir(name, viewers, { tls, settings, args = [], seconds: time = seconds, file = clip } = {}) {
+    return served({ tls, settings }, file, async (node) => {
       const more = [...(tls ? ['--insecure'] : []), ...args, '--duration', `${time}`];
       return costs(name, await watch(node.watch, viewers, node.child.pid, more));
     });

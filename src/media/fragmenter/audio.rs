@@ -24,6 +24,8 @@ pub(super) struct Track {
     has_data: bool,
     /// Behind the last sample sent, in units of `timescale`, over all publishes.
     end: Option<i64>,
+    /// The same before the timescale changed: each change rounds up, and several must not add up.
+    end_before: Option<(i64, u32)>,
     this_publish: bool,
     timescale: u32,
     base_us: i64,
@@ -94,6 +96,7 @@ impl Track {
     pub(super) fn start(&mut self, base_us: i64) {
         *self = Self {
             end: self.end,
+            end_before: self.end_before,
             timescale: self.timescale,
             base_us,
             silence_frames: self.silence_frames,
@@ -137,7 +140,8 @@ impl Track {
         let Some(coder) = self.newest.clone() else { return };
         let timescale = coder.config.sample_rate;
         if timescale != self.timescale {
-            self.end = self.end.map(|end| us_to_units_up(units_to_us(end, self.timescale), timescale));
+            self.end_before = self.end_before.or(self.end.map(|end| (end, self.timescale)));
+            self.end = self.end_before.map(|(end, before)| us_to_units_up(units_to_us(end, before), timescale));
             self.timescale = timescale;
         }
         self.declared = Some(coder);
@@ -165,7 +169,7 @@ impl Track {
         let allowed = ms_to_units(DRIFT_MAX_MS, self.timescale).max(2 * samples);
         if off > ms_to_units(FILL_MAX_MS, self.timescale) {
             placed.gap = Some(self.gap(expected, actual));
-            self.end = Some(actual);
+            self.set_end(actual);
         } else if off > allowed {
             (placed.silence, placed.duration) = self.fill(off, samples);
             return placed;
@@ -182,7 +186,7 @@ impl Track {
     fn begin(&mut self, end: Option<i64>, actual: i64) -> Option<Gap> {
         let start = actual.max(us_to_units_up(self.base_us, self.timescale)).max(end.unwrap_or(0));
         self.this_publish = true;
-        self.end = Some(start);
+        self.set_end(start);
         end.filter(|&end| end < start).map(|end| self.gap(end, start))
     }
 
@@ -231,8 +235,12 @@ impl Track {
 
     fn advance(&mut self, samples: u32) -> (u64, u32) {
         let start = self.end.unwrap_or(0);
-        self.end = Some(start + i64::from(samples));
+        self.set_end(start + i64::from(samples));
         (start.unsigned_abs(), samples)
+    }
+
+    fn set_end(&mut self, end: i64) {
+        (self.end, self.end_before) = (Some(end), None);
     }
 
     pub(super) fn end_us(&self) -> i64 {
