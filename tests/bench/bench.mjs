@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // What a viewer costs, and what becomes of a slow one, beside rawfan (the kernel's floor) and any peer, all in one run.
-//   LIVELOAD=/path/liveload WEIR_BIN=target/release/weir node tests/bench/bench.mjs [--cases cost,wait,streams,slow,join]
+//   LIVELOAD=/path/liveload WEIR_BIN=target/release/weir node tests/bench/bench.mjs [--cases cost,wait,streams,slow,half,join]
 //       [--viewers 500,1500] [--seconds 10] [--rounds 1] [--clip FILE.flv] [--svg FILE] [--json FILE]
 //       [--peer NAME=KIND,WATCH_URL,RTMP_URL,PID ...]
 
@@ -9,7 +9,7 @@ import { chart } from './chart.mjs';
 import { fail, makeClip, needed } from './node.mjs';
 import { runs } from './runs.mjs';
 
-const options = { cases: 'cost,wait,streams,slow,join', viewers: '500,1500', seconds: '10', rounds: '1', peer: [] };
+const options = { cases: 'cost,wait,streams,slow,half,join', viewers: '500,1500', seconds: '10', rounds: '1', peer: [] };
 for (let at = 2; at < process.argv.length; at += 2) {
   const name = process.argv[at].replace(/^--/, '');
   const value = process.argv[at + 1];
@@ -21,7 +21,7 @@ const liveload = needed('LIVELOAD', 'the measuring tool');
 const binary = needed('WEIR_BIN', 'a release build of weir');
 const bench = runs({ liveload, binary, seconds: options.seconds, clip: options.clip ?? makeClip() });
 
-const CASES = { cost, wait, streams, slow, join };
+const CASES = { cost, wait, streams, slow, half, join };
 const all = {};
 for (const name of options.cases.split(',')) {
   if (!CASES[name]) fail(`unknown case ${name}; there are ${Object.keys(CASES).join(', ')}`);
@@ -66,12 +66,17 @@ async function streams() {
 
 async function slow() {
   return [
-    await bench.slow('nobody slow', { slow: 0 }),
-    await bench.slow('10 at 40 kB/s', { slow: 10, bps: 40_000 }),
-    await bench.slow('10 at 40 kB/s, B frames', { slow: 10, bps: 40_000, bframes: 2 }),
-    await bench.slow('1 at 60 %', { slow: 1, share: 0.6 }),
-    await bench.slow('1 at 60 %, B frames', { slow: 1, share: 0.6, bframes: 2 }),
-    await bench.slow('1 reads nothing', { slow: 1, stall: '3:60' }),
+    await bench.slow('nobody slow', { slow: 0, seconds: 20 }),
+    await bench.slow('10 at 40 kB/s', { slow: 10, bps: 40_000, seconds: 60 }),
+    await bench.slow('10 at 40 kB/s, B frames', { slow: 10, bps: 40_000, seconds: 60, bframes: 2 }),
+  ];
+}
+
+async function half() {
+  return [
+    await bench.slow('1 at 60 %', { slow: 1, share: 0.6, seconds: 40 }),
+    await bench.slow('1 at 60 %, B frames', { slow: 1, share: 0.6, seconds: 40, bframes: 2 }),
+    await bench.slow('1 reads nothing', { slow: 1, stall: '3:60', seconds: 20 }),
   ];
 }
 

@@ -8,6 +8,8 @@ import { end, fail, makeClip, sleep, spawnChild, start } from './node.mjs';
 const BPS = '2650000';
 /** Until the server knows a stream's rates, and its keyframes come at their pace. */
 const SETTLE_MS = 3000;
+/** What the publishers cost is measured for so long before the first viewer comes, and taken off, as liveload does. */
+const IDLE_S = 5;
 /** Clock ticks a second, as `/proc` counts. */
 const TICKS = 100;
 
@@ -42,29 +44,32 @@ export function runs({ liveload, binary, seconds, clip }) {
     const node = await start(binary, { streams });
     const publishers = node.streams.map(({ rtmp }) => publish(rtmp, clip));
     await sleep(2 * SETTLE_MS);
+    const before = cpu(node.child.pid);
+    await sleep(IDLE_S * 1000);
+    const idle = (cpu(node.child.pid) - before) / IDLE_S;
     const time = Number(seconds) + 10;
     const watching = Array.from({ length: groups }, (_, at) => {
-      const args = ['--duration', `${time}`, '--warmup', '0', '--baseline', '0', '--sample', '1', '--ramp', '1000'];
+      const args = ['--duration', `${time}`, '--warmup', '5', '--baseline', '0', '--sample', '1', '--ramp', '1000'];
       return watch(node.streams[at % streams].watch, viewers, undefined, args);
     });
     await sleep(7000);
     const [from, spent] = [delivered(await text(node)), cpu(node.child.pid)];
     await sleep(Number(seconds) * 1000);
     const gbit = ((delivered(await text(node)) - from) * 8) / 1e9;
-    const used = cpu(node.child.pid) - spent;
+    const used = cpu(node.child.pid) - spent - idle * Number(seconds);
     const seen = await Promise.all(watching);
     await end(...publishers, node.child);
     const gaps = seen.reduce((sum, { frames }) => sum + frames.gaps, 0);
     const p99_ms = Math.max(...seen.map(({ latency_ms }) => latency_ms.p99));
-    return { name, viewers: groups * viewers, cpu_s_per_gbit: used / gbit, gaps, worst_p99_ms: p99_ms };
+    return { name, viewers: groups * viewers, cpu_s_per_gbit: used / gbit, idle_cores: idle, gaps, worst_p99_ms: p99_ms };
   }
 
-  /** A hundred viewers of whom some are slow, for a minute. */
-  async function slow(name, { slow: count, bps, share, stall, bframes = 0 }) {
+  /** A hundred viewers of whom some are slow. */
+  async function slow(name, { slow: count, seconds: time, bps, share, stall, bframes = 0 }) {
     return served({}, bframes > 0 ? makeClip({ bframes }) : clip, async (node) => {
       const rate = bps ?? (share ? share * (await measuredRate(node)) : undefined);
       const how = stall ? ['--slow-stall', stall] : rate ? ['--slow-bps', `${Math.round(rate)}`] : [];
-      const args = [...(count > 0 ? ['--slow', `${count}`, '--slow-rcvbuf', '16384', ...how] : []), '--duration', '60'];
+      const args = [...(count > 0 ? ['--slow', `${count}`, '--slow-rcvbuf', '16384', ...how] : []), '--duration', `${time}`];
       const seen = await watch(node.watch, 100, node.child.pid, args);
       const each = seen.slow_viewers?.each ?? [];
       const worst = (key) => (each.length ? Math.max(...each.map(({ latency_ms }) => latency_ms[key])) : undefined);
@@ -96,8 +101,8 @@ export function runs({ liveload, binary, seconds, clip }) {
   }
 
   async function measuredRate(node) {
-    const { live } = await node.api('GET', `/streams/${node.stream}`);
-    return live.bitrate / 8;
+    const { bitrate } = await node.api('GET', `/streams/${node.stream}`);
+    return bitrate / 8;
   }
 
   function publish(url, file) {
