@@ -28,6 +28,13 @@ pub(super) struct SessionView {
     protocol: String,
     since: String,
     node: String,
+    /// What it is sent: 0 everything, 1 no disposable frames, 2 each GOP as far as it gets, 3 keyframes and sound,
+    /// 4 sound.
+    rung: u8,
+    /// That its connection has not taken yet.
+    waiting_bytes: u32,
+    /// That it was not sent since it came.
+    frames_dropped: u64,
 }
 
 /// A session as nodes tell each other of it.
@@ -39,6 +46,13 @@ pub(super) struct Seen {
     protocol: String,
     since_us: i64,
     node: String,
+    /// Not told by nodes of older versions.
+    #[serde(default)]
+    rung: u8,
+    #[serde(default)]
+    waiting_bytes: u32,
+    #[serde(default)]
+    frames_dropped: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,6 +84,9 @@ pub(super) async fn list(
         protocol: viewer.protocol,
         since: time(viewer.since_us),
         node: viewer.node,
+        rung: viewer.rung,
+        waiting_bytes: viewer.waiting_bytes,
+        frames_dropped: viewer.frames_dropped,
     };
     Ok(web::Json(List::of(viewers, page.limit, at, show)))
 }
@@ -84,6 +101,9 @@ pub(super) async fn seen_here(state: &State, stream: &StreamId) -> Vec<Seen> {
         protocol: viewer.dialect.to_owned(),
         since_us: viewer.since_us,
         node: state.node.clone(),
+        rung: viewer.standing.rung,
+        waiting_bytes: viewer.standing.waiting_bytes,
+        frames_dropped: viewer.standing.frames_dropped,
     };
     viewers(&handle).await.into_iter().map(seen).collect()
 }

@@ -99,6 +99,13 @@ impl Socket {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
+    /// Ends it so that a peer that reads nothing hears of it too: an orderly end would wait behind what it has not read.
+    pub fn reset(&self) {
+        // One that is gone already needs no telling.
+        let _ = socket2::SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
+        self.shut();
+    }
+
     /// Ends both directions at once: nothing waits for a peer that does not read.
     pub fn shut(&self) {
         // The peer may have closed already; there is nothing left to do then.

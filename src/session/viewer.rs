@@ -359,6 +359,7 @@ impl Viewer {
             self.worker.metrics.viewer_evicted("slow");
             tracing::info!(session = %self.ticket.session, "a viewer reads nothing and has to go");
             self.close(4408, "too slow: nothing was read", None);
+            self.socket.reset();
             return self.end();
         }
         self.tick_token();
@@ -463,6 +464,7 @@ impl Viewer {
         }
         if self.outbox.push_control(bytes, self.worker.now()).is_err() {
             self.worker.metrics.viewer_evicted("piled");
+            self.socket.reset();
             self.end();
         }
     }

@@ -9,7 +9,7 @@ use weir::store::Material;
 use weir::stream::backlog::Bounds;
 use weir::stream::handle::Command;
 use weir::stream::packet::Packet;
-use weir::stream::subscriber::{Refused, Subscriber, SubscriberId, Viewer};
+use weir::stream::subscriber::{Refused, Standing, Subscriber, SubscriberId, Viewer};
 use weir::tenancy;
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -278,7 +278,7 @@ async fn viewers_are_listed_by_stream_and_kicked_by_their_own_tenant_only() {
         address: "192.0.2.9".to_owned(),
         dialect: "weir.v1",
         since_us: NOW_US + i64::from(n),
-        standing: weir::stream::subscriber::Standing::default(),
+        standing: Standing { rung: n, waiting_bytes: 0, frames_dropped: 7 },
     };
     running.send(Command::Subscribe(Box::new(Hub))).await.unwrap();
     let joined = Command::Viewers {
@@ -291,6 +291,7 @@ async fn viewers_are_listed_by_stream_and_kicked_by_their_own_tenant_only() {
 
     let first = api.get(&format!("{path}&limit=1")).await;
     assert_eq!((first.text("/data/0/sub"), first.text("/data/0/protocol")), ("viewer-2", "weir.v1"));
+    assert_eq!((&first.body["data"][0]["rung"], &first.body["data"][0]["frames_dropped"]), (&json!(2), &json!(7)));
     let rest = api.get(&format!("{path}&cursor={}", first.text("/next_cursor"))).await;
     assert_eq!((rest.text("/data/0/sub"), &rest.body["next_cursor"]), ("viewer-1", &Value::Null));
 

@@ -72,7 +72,9 @@ export function runs({ liveload, binary, seconds, clip }) {
       const args = [...(count > 0 ? ['--slow', `${count}`, '--slow-rcvbuf', '16384', ...how] : []), '--duration', `${time}`];
       const seen = await watch(node.watch, 100, node.child.pid, args);
       const each = seen.slow_viewers?.each ?? [];
-      const worst = (key) => (each.length ? Math.max(...each.map(({ latency_ms }) => latency_ms[key])) : undefined);
+      // In the window: before it each viewer was sent what brings it to live, which is up to a GOP old.
+      const ages = each.map(({ window_latency_ms }) => window_latency_ms).filter(Boolean);
+      const worst = (key) => (ages.length ? Math.max(...ages.map((age) => age[key])) : undefined);
       const { mem_ramped, mem_end } = seen.server;
       return {
         name,

@@ -74,4 +74,7 @@ async fn one_who_reads_nothing_is_evicted_and_199_others_lose_nothing() {
         assert!(frames > 200, "{frames} of {}", encoder.sent() - sent);
     }
     assert!(weir.metric("weir_frames_dropped_total{reason=\"slow\"}").await > 0.0);
+    // Without reading: the end is not queued behind what it never took.
+    let error = silent.take_error().unwrap().map(|error| error.kind());
+    assert_eq!(error, Some(std::io::ErrorKind::ConnectionReset));
 }
