@@ -1097,14 +1097,30 @@ export interface components {
         SecondPublisher: "refuse" | "takeover";
         Session: {
             address: string;
+            /**
+             * Format: int64
+             * @description That it was not sent since it came.
+             */
+            frames_dropped: number;
             id: components["schemas"]["SessionId"];
             node: string;
             /** @description `weir.v1`, `weir.raw` or `http`. */
             protocol: string;
+            /**
+             * Format: int32
+             * @description What it is sent: 0 everything, 1 no disposable frames, 2 each GOP as far as it gets, 3 keyframes and sound,
+             *     4 sound.
+             */
+            rung: number;
             since: string;
             stream: components["schemas"]["StreamId"];
             /** @description Whom the token named. */
             sub: string;
+            /**
+             * Format: int32
+             * @description That its connection has not taken yet.
+             */
+            waiting_bytes: number;
         };
         /** @description One viewer's connection. */
         SessionId: string;

@@ -3,6 +3,7 @@
 import { sleep, until } from '../lib/processes.mjs';
 import { chunkFacts } from '../lib/proxy.mjs';
 import { awaitFrame, look } from '../lib/session.mjs';
+import { startSlowLine } from '../lib/slow_line.mjs';
 import { awaitState, embed, LATE_MS, newest, playing, said, shownSince } from './support.mjs';
 
 const KINDS = { 1: 'video', 2: 'audio' };
@@ -333,6 +334,37 @@ export const connection = {
       const [to] = await time();
       expect.that(width === 0, `a picture ${width} wide`);
       expect.that(to - from > 1 && to - from < 2.5, `${to - from} s of sound in 1.5 s`);
+    },
+  },
+
+  // The server leaves out frames for a line of half the stream's rate: whole pictures only, near live
+  slow: {
+    only: 'chromium', // what is shown is the server's choice
+    async run({ open, weir, stream, sentFrames, expect, out, browser }) {
+      const line = await startSlowLine(weir.base);
+      try {
+        const page = await open(`${line.base}/watch/${stream.playbackId}#token=${stream.token}`);
+        await playing(page);
+        const { bitrate } = await weir.api('GET', `/streams/${stream.id}`, undefined, [200]);
+        line.rate = bitrate / 8 / 2;
+        await sleep(8000); // the player gets used to it
+        const fromT = Date.now();
+        await sleep(15_000);
+        const { figures, stats, state } = await shownSince(page, fromT, sentFrames);
+        await page.screenshot(`${out}${browser.name}-slow.png`);
+        // A receiver's buffer of 64 KiB is on this line.
+        const held_ms = (65_536 / line.rate) * 1000;
+        expect.that(figures.unreadable === 0 && figures.unknown === 0, `${figures.unreadable} pictures were broken`);
+        expect.that(figures.back.length === 0, `numbers went back: ${figures.back}`);
+        expect.that(figures.distinct >= 15, `${figures.distinct} pictures in 15 s`);
+        expect.that(figures.latency_ms < 1500 + held_ms, `${figures.latency_ms} ms behind, ${held_ms} ms in buffers`);
+        expect.that(stats.sockets === 1 && stats.rebuilds === 0, `${stats.sockets} sockets, ${stats.rebuilds} rebuilds`);
+        const { data } = await weir.api('GET', `/sessions?stream=${stream.id}`, undefined, [200]);
+        expect.that(data.some((session) => session.frames_dropped > 0), `sessions ${JSON.stringify(data)}`);
+        return { behind_ms: figures.latency_ms, held_ms: Math.round(held_ms), pictures: figures.distinct, state };
+      } finally {
+        await line.close();
+      }
     },
   },
 };
