@@ -38,7 +38,11 @@ export function ViewersTab({ stream }: { stream: Stream }) {
                   { title: words.stream.since, kind: 'nowrap', cell: (session) => ago(session.since, now) },
                   { title: words.stream.facts.node, cell: (session) => session.node },
                   { title: words.stream.gets, cell: (session) => words.stream.rungs[session.rung] },
-                  { title: words.stream.dropped, kind: 'number', cell: (session) => whole(session.frames_dropped) },
+                  {
+                    title: words.stream.dropped,
+                    kind: 'number',
+                    cell: (session) => whole(session.frames_dropped),
+                  },
                   ...actions<Session>(mayKick, (session) => (
                     <Button size="small" tone="danger" onPress={() => setKicked(session)}>
                       {words.stream.kick}
