@@ -66,17 +66,17 @@ async function streams() {
 
 async function slow() {
   return [
-    await bench.slow('nobody slow', { slow: 0, seconds: 20 }),
-    await bench.slow('10 at 40 kB/s', { slow: 10, bps: 40_000, seconds: 60 }),
-    await bench.slow('10 at 40 kB/s, B frames', { slow: 10, bps: 40_000, seconds: 60, bframes: 2 }),
+    await bench.slow('nobody slow', { slow: 0, seconds: 10 }),
+    await bench.slow('10 at 40 kB/s', { slow: 10, bps: 40_000, seconds: 36 }),
+    await bench.slow('10 at 40 kB/s, B frames', { slow: 10, bps: 40_000, seconds: 36, bframes: 2 }),
   ];
 }
 
 async function half() {
   return [
-    await bench.slow('1 at 60 %', { slow: 1, share: 0.6, seconds: 40 }),
-    await bench.slow('1 at 60 %, B frames', { slow: 1, share: 0.6, seconds: 40, bframes: 2 }),
-    await bench.slow('1 reads nothing', { slow: 1, stall: '3:60', seconds: 20 }),
+    await bench.slow('1 at 60 %', { slow: 1, share: 0.6, seconds: 36 }),
+    await bench.slow('1 at 60 %, B frames', { slow: 1, share: 0.6, seconds: 36, bframes: 2 }),
+    await bench.slow('1 reads nothing', { slow: 1, stall: '3:60', seconds: 10 }),
   ];
 }
 

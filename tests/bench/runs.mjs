@@ -10,6 +10,8 @@ const BPS = '2650000';
 const SETTLE_MS = 3000;
 /** What the publishers cost is measured for so long before the first viewer comes, and taken off, as liveload does. */
 const IDLE_S = 5;
+/** How a slow viewer stands is judged from here on. */
+const SLOW_AFTER_S = 24;
 /** Clock ticks a second, as `/proc` counts. */
 const TICKS = 100;
 
@@ -69,10 +71,11 @@ export function runs({ liveload, binary, seconds, clip }) {
     return served({}, bframes > 0 ? makeClip({ bframes }) : clip, async (node) => {
       const rate = bps ?? (share ? share * (await measuredRate(node)) : undefined);
       const how = stall ? ['--slow-stall', stall] : rate ? ['--slow-bps', `${Math.round(rate)}`] : [];
-      const args = [...(count > 0 ? ['--slow', `${count}`, '--slow-rcvbuf', '16384', ...how] : []), '--duration', `${time}`];
+      const args = [...(count > 0 ? ['--slow', `${count}`, '--slow-rcvbuf', '16384', ...how] : [])];
+      args.push('--warmup', `${SLOW_AFTER_S}`, '--duration', `${time}`);
       const seen = await watch(node.watch, 100, node.child.pid, args);
       const each = seen.slow_viewers?.each ?? [];
-      // In the window: before it each viewer was sent what brings it to live, which is up to a GOP old.
+      // From SLOW_AFTER_S on: at first each viewer is sent what brings it to live, which is up to a GOP old.
       const ages = each.map(({ window_latency_ms }) => window_latency_ms).filter(Boolean);
       const worst = (key) => (ages.length ? Math.max(...ages.map((age) => age[key])) : undefined);
       const { mem_ramped, mem_end } = seen.server;
