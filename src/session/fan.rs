@@ -9,8 +9,9 @@ use crate::session::protocol::{self, InitFrames};
 use crate::session::viewer::{Dialect, Viewer};
 use crate::session::worker::Worker;
 use crate::stream::backlog::{Backlog, Bounds};
+use crate::stream::handle::Command;
 use crate::stream::packet::{Edges, Epoched, Framed, Packet, Phase, Snapshot};
-use crate::stream::subscriber;
+use crate::stream::subscriber::{self, SubscriberId};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,6 +37,11 @@ pub struct Changes {
 impl Changes {
     pub fn is_empty(&self) -> bool {
         self.joined.is_empty() && self.left.is_empty() && self.moved.is_empty()
+    }
+
+    pub fn told_by(&self, subscriber: SubscriberId) -> Command {
+        let Self { joined, left, moved } = self;
+        Command::Viewers { subscriber, joined: joined.clone(), left: left.clone(), moved: moved.clone() }
     }
 }
 

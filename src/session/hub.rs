@@ -9,7 +9,7 @@ use crate::stream::handle::{Command, SendError};
 use crate::stream::packet::Packet;
 use crate::stream::state::Settings;
 use crate::stream::subscriber::SubscriberId;
-use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, Handler, Message, fut};
+use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, Handler, fut};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +31,11 @@ pub struct Hub {
     handle: Option<Handle>,
     fan: Rc<RefCell<Fan>>,
     worker: Rc<Worker>,
+    now: Now,
+}
+
+#[derive(Default)]
+struct Now {
     ticks_empty: u32,
     is_timed: bool,
     is_due: bool,
@@ -40,19 +45,7 @@ pub struct Hub {
 impl Hub {
     pub fn start_for(stream: StreamId, settings: Settings, fan: Rc<RefCell<Fan>>, worker: Rc<Worker>) {
         let id = SubscriberId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
-        let hub = Self {
-            id,
-            stream,
-            settings,
-            handle: None,
-            fan,
-            worker,
-            ticks_empty: 0,
-            is_timed: false,
-            is_due: false,
-            outbox_bytes: 0,
-        };
-        hub.start();
+        Self { id, stream, settings, handle: None, fan, worker, now: Now::default() }.start();
     }
 
     /// Subscribes until the stream answers with a snapshot; tells it who came and who left.
@@ -75,31 +68,25 @@ impl Hub {
         if changes.is_empty() {
             return;
         }
-        let command = Command::Viewers {
-            subscriber: self.id,
-            joined: changes.joined.clone(),
-            left: changes.left.clone(),
-            moved: changes.moved.clone(),
-        };
-        if let Err(SendError::Full | SendError::Closed) = handle.try_send(command) {
+        if let Err(SendError::Full | SendError::Closed) = handle.try_send(changes.told_by(self.id)) {
             fan.put_back(changes);
         }
     }
 
     /// Once the mailbox is empty: where this thread is behind, several pictures cost one send to each viewer.
     fn flush_soon(&mut self, ctx: &mut Context<Self>) {
-        if !std::mem::replace(&mut self.is_due, true) {
+        if !std::mem::replace(&mut self.now.is_due, true) {
             ctx.spawn(fut::ready(()).map(|(), hub: &mut Self, _: &mut Context<Self>| {
-                hub.is_due = false;
+                hub.now.is_due = false;
                 hub.fan.borrow_mut().flush();
             }));
         }
     }
 
     fn flush_after(&mut self, after: Duration, ctx: &mut Context<Self>) {
-        self.is_timed = true;
+        self.now.is_timed = true;
         ctx.run_later(after, |hub, ctx| {
-            hub.is_timed = false;
+            hub.now.is_timed = false;
             let left = hub.fan.borrow_mut().flush_waiting();
             if let Some(left) = left {
                 hub.flush_after(left, ctx);
@@ -111,10 +98,10 @@ impl Hub {
         self.fan.borrow_mut().tick();
         self.talk(ctx);
         let outbox_bytes = i64::try_from(self.fan.borrow().outbox_bytes()).unwrap_or(i64::MAX);
-        self.worker.metrics.outbox_bytes.inc_by(outbox_bytes - self.outbox_bytes);
-        self.outbox_bytes = outbox_bytes;
-        self.ticks_empty = if self.fan.borrow().is_empty() { self.ticks_empty + 1 } else { 0 };
-        if self.ticks_empty > TICKS_EMPTY_MAX {
+        self.worker.metrics.outbox_bytes.inc_by(outbox_bytes - self.now.outbox_bytes);
+        self.now.outbox_bytes = outbox_bytes;
+        self.now.ticks_empty = if self.fan.borrow().is_empty() { self.now.ticks_empty + 1 } else { 0 };
+        if self.now.ticks_empty > TICKS_EMPTY_MAX {
             ctx.stop();
         }
     }
@@ -134,7 +121,7 @@ impl Actor for Hub {
 impl Drop for Hub {
     fn drop(&mut self) {
         self.worker.forget(&self.stream);
-        self.worker.metrics.outbox_bytes.dec_by(self.outbox_bytes);
+        self.worker.metrics.outbox_bytes.dec_by(self.now.outbox_bytes);
         if let Ok(mut fan) = self.fan.try_borrow_mut() {
             fan.end();
         }
@@ -145,10 +132,6 @@ impl Drop for Hub {
     }
 }
 
-impl Message for Packet {
-    type Result = ();
-}
-
 impl Handler<Packet> for Hub {
     type Result = ();
 
@@ -156,7 +139,7 @@ impl Handler<Packet> for Hub {
         let left = self.fan.borrow_mut().handle(packet);
         match left {
             Some(Duration::ZERO) => self.flush_soon(ctx),
-            Some(left) if !self.is_timed => self.flush_after(left, ctx),
+            Some(left) if !self.now.is_timed => self.flush_after(left, ctx),
             Some(_) | None => {}
         }
     }
@@ -191,10 +174,7 @@ mod tests {
             handle: None,
             fan: Rc::new(RefCell::new(fan)),
             worker,
-            ticks_empty: 0,
-            is_timed: false,
-            is_due: false,
-            outbox_bytes: 0,
+            now: Now::default(),
         };
         let panicked = catch_unwind(AssertUnwindSafe(move || {
             let _hub = hub;

@@ -3,12 +3,16 @@
 use crate::session::hub::Hub;
 use crate::stream::packet::Packet;
 use crate::stream::subscriber::{Refused, Subscriber, SubscriberId};
-use actix::Addr;
 use actix::dev::SendError as Unsent;
+use actix::{Addr, Message};
 
 pub(super) struct HubMailbox {
     pub(super) id: SubscriberId,
     pub(super) address: Addr<Hub>,
+}
+
+impl Message for Packet {
+    type Result = ();
 }
 
 impl Subscriber for HubMailbox {
