@@ -19,7 +19,7 @@ export function ViewersTab({ stream }: { stream: Stream }) {
   const key = ['stream', stream.id, 'sessions'];
   return (
     <div className="stack">
-      {query.data && query.data.length > 0 && <ByNode sessions={query.data} />}
+      <ByNode stream={stream} />
       <Card title={words.stream.viewersTitle} isFlush>
         <Loaded query={query}>
           {(sessions) =>
@@ -82,23 +82,23 @@ async function kick(session: string): Promise<boolean> {
   }
 }
 
-/** Which node serves how many of them, the busiest first. */
-export function byNode(sessions: readonly Session[]): [string, number][] {
-  const counts = new Map<string, number>();
-  for (const { node } of sessions) counts.set(node, (counts.get(node) ?? 0) + 1);
-  return [...counts].sort(([a, many], [b, more]) => more - many || a.localeCompare(b));
+/** Which node serves how many, the busiest first. */
+export function byNode(counts: Readonly<Record<string, number>>): [string, number][] {
+  return Object.entries(counts).sort(([a, many], [b, more]) => more - many || a.localeCompare(b));
 }
 
-function ByNode({ sessions }: { sessions: readonly Session[] }) {
+function ByNode({ stream }: { stream: Stream }) {
+  const nodes = byNode(stream.viewers_by_node);
+  if (nodes.length === 0) return null;
   return (
     <Card title={words.stream.byNode} note={words.stream.byNodeHelp}>
-      {byNode(sessions).map(([node, count]) => (
+      {nodes.map(([node, count]) => (
         <div className="quota-row" key={node}>
           <div>
             <span className="break">{node}</span>
             <span className="muted">{whole(count)}</span>
           </div>
-          <progress className="bar" aria-label={node} max={sessions.length} value={count} />
+          <progress className="bar" aria-label={node} max={Math.max(stream.viewers, count)} value={count} />
         </div>
       ))}
     </Card>
