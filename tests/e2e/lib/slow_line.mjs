@@ -1,13 +1,17 @@
 // A line that carries so many bytes a second and holds back the rest: its sender meets a full socket, as with a slow viewer.
 
+import { readFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 
 const EVERY_MS = 20;
 
-/** `{ base, rate, close() }`; `rate` in bytes a second may be changed, Infinity is no limit. */
+/**
+ * `{ base, rate, held(), close() }`; `rate` in bytes a second may be changed, Infinity is no limit; `held()` is what the
+ * line's own buffers hold of the fullest connection, bytes.
+ */
 export async function startSlowLine(upstream) {
   const target = new URL(upstream);
-  const line = { rate: Number.POSITIVE_INFINITY, close };
+  const line = { rate: Number.POSITIVE_INFINITY, held, close };
   const pairs = new Set();
   const server = createServer((near) => {
     // What this end holds unread stays in the kernel, where it pushes back.
@@ -36,6 +40,12 @@ export async function startSlowLine(upstream) {
     }
   }
 
+  async function held() {
+    const waiting = await unread();
+    const of = ({ near, far }) => (waiting.get(far.localPort) ?? 0) + far.readableLength + near.writableLength;
+    return Math.max(0, ...[...pairs].map(of));
+  }
+
   function end(pair) {
     pairs.delete(pair);
     pair.near.destroy();
@@ -51,4 +61,15 @@ export async function startSlowLine(upstream) {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   line.base = `http://127.0.0.1:${server.address().port}`;
   return line;
+}
+
+/** Bytes that the kernel holds for each local port, not read yet (`rx_queue`, proc(5)). */
+async function unread() {
+  const lines = (await readFile('/proc/net/tcp', 'utf8')).trim().split('\n').slice(1);
+  const fields = lines.map((line) => line.trim().split(/\s+/));
+  return new Map(fields.map(([, local, , , queues]) => [hex(local.split(':')[1]), hex(queues.split(':')[1])]));
+}
+
+function hex(text) {
+  return Number.parseInt(text, 16);
 }
