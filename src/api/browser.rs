@@ -17,7 +17,7 @@ use std::sync::Arc;
 const NAME: &str = "__Host-weir";
 
 /// Which of a user's tenants a request is for; the query's `tenant` says it where no header can be sent.
-const TENANT: &str = "weir-tenant";
+pub(super) const TENANT: &str = "weir-tenant";
 
 const DAY_US: i64 = 24 * 3_600 * 1_000_000;
 

@@ -1,5 +1,6 @@
 //! `Idempotency-Key`: who asks again with the same key gets the first answer, and nothing is done twice.
 
+use super::browser::TENANT;
 use super::input::read;
 use super::{Error, State};
 use crate::net::problem::REQUEST_ID;
@@ -56,7 +57,9 @@ async fn begin(state: &State, actor: &str, request: &mut ServiceRequest) -> Resu
     if !is_plain || !(1..=KEY_BYTES_MAX).contains(&key.len()) {
         return Err(Error::invalid(HEADER, "it is no such key", "1 to 255 printable characters of ASCII"));
     }
-    let id = hex(&state.secrets.hash(&format!("replay {actor} {key}")));
+    // The same person's key means another thing in another tenant.
+    let tenant = request.headers().get(TENANT).and_then(|tenant| tenant.to_str().ok()).unwrap_or_default();
+    let id = hex(&state.secrets.hash(&format!("replay {actor} {tenant} {key}")));
     let body = read(&mut request.take_payload(), state.body_bytes_max).await?;
     let asked = format!("{} {} {}", request.method(), request.uri(), String::from_utf8_lossy(&body));
     request.set_payload(payload(body));

@@ -116,6 +116,11 @@ pub(super) async fn create(
             if user.grants.iter().any(|held| held.tenant == grant.tenant) {
                 return Err(Error::Conflict("exists", "the user has a role there already".to_owned()));
             }
+            // Whoever made it may hold its password or its link, and would have this role with it.
+            if caller.role != Role::Platform {
+                let detail = "somebody elsewhere has this login; the platform can give them a role here";
+                return Err(Error::Conflict("login_taken", detail.to_owned()));
+            }
             user.grants.push(grant.clone());
             let entry = told(&caller, &state, &grant, "user.update", &user);
             Ok(state.store.update_user(&user, entry).await?)

@@ -352,12 +352,28 @@ async fn one_who_paused_goes_on_at_the_newest_keyframe() {
     viewer.viewer.borrow_mut().pause();
     bench.send(fragments([video(40), key(80), video(120)]));
     assert!(viewer.read().is_empty());
+    bench.clock.advance(Duration::from_secs(2));
     bench.fan.resume(&viewer.viewer);
     assert_eq!(viewer.read(), ["K80", "v120"]);
     bench.send(fragments([video(160)]));
     assert_eq!(viewer.read(), ["v160"]);
     bench.fan.resume(&viewer.viewer);
     assert!(viewer.read().is_empty(), "it was not paused");
+}
+
+#[actix_rt::test]
+async fn one_who_pauses_time_and_again_is_not_sent_the_gop_each_time() {
+    let mut bench = Bench::new();
+    bench.send([snapshot(Some(init(1)), vec![key(0)])]);
+    let mut viewer = bench.join(Dialect::V1).await;
+    viewer.read();
+    for _ in 0..10 {
+        viewer.viewer.borrow_mut().pause();
+        bench.fan.resume(&viewer.viewer);
+    }
+    assert!(viewer.read().is_empty());
+    bench.send(fragments([video(40), key(80), video(120)]));
+    assert_eq!(viewer.read(), ["K80", "v120"]);
 }
 
 #[actix_rt::test]

@@ -19,6 +19,8 @@ const CONTROL_BYTES_MAX: usize = 64 * 1024;
 const STUCK_AFTER: Duration = Duration::from_secs(8);
 /// What brings a new viewer to live may wait this long, whatever its size: it is shared by all who join.
 const BURST_WITHIN: Duration = Duration::from_secs(1);
+/// A viewer is brought to live like this at most so often.
+const BURST_AGAIN: Duration = Duration::from_secs(2);
 /// So much sound may wait beyond the bound for pictures.
 const SOUND_BYTES: usize = 16 * 1024;
 /// Sound that is older is not worth sending once there is too much.
@@ -98,6 +100,11 @@ impl Outbox {
     pub fn push_control(&mut self, bytes: Bytes, now: Duration) -> Result<(), TooSlow> {
         self.push(Item::Control(bytes), now);
         if self.queue.control_bytes() > CONTROL_BYTES_MAX { Err(TooSlow::Piled) } else { Ok(()) }
+    }
+
+    /// Whoever pauses and resumes time and again waits for a keyframe: a burst is up to a GOP each time.
+    pub fn may_burst(&self, now: Duration) -> bool {
+        now.saturating_sub(self.burst_at) >= BURST_AGAIN
     }
 
     /// Queues what a new viewer starts with.

@@ -220,8 +220,9 @@ impl Viewer {
         if !std::mem::take(&mut self.wishes.is_paused) || self.life != Life::Open || self.init.is_none() {
             return;
         }
-        if let Some(burst) = burst.and_then(|burst| self.wishes.of(burst)) {
-            self.outbox.push_burst(burst, self.worker.now());
+        let now = self.worker.now();
+        if let Some(burst) = burst.filter(|_| self.outbox.may_burst(now)).and_then(|burst| self.wishes.of(burst)) {
+            self.outbox.push_burst(burst, now);
             self.flush();
             self.wake();
         }

@@ -88,6 +88,7 @@ pub trait People: Send + Sync {
     /// Newest first, those with a role in the tenant; None: all.
     async fn users(&self, tenant: Option<&TenantId>, page: &Page) -> Result<Vec<User>>;
     /// Writes name, password and grants if the stored revision is still `user.revision`.
+    /// One who gets a role more loses the links made before.
     async fn update_user(&self, user: &User, audit: Entry) -> Result<User>;
     /// With sign-ins and links.
     async fn delete_user(&self, id: &UserId, audit: Entry) -> Result<()>;

@@ -246,7 +246,15 @@ async fn an_owner_administers_the_tenants_people_and_nobody_else() {
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
     }
     // One who is in both: a role is the owner's to give and take, a new password is not.
-    ask(Method::POST, "/users", Some(json!({"login": "theirs", "name": "x", "role": "reader"}))).await;
+    let body = json!({"login": "theirs", "name": "x", "role": "reader"});
+    let taken = ask(Method::POST, "/users", Some(body)).await;
+    assert_eq!(
+        (taken.status, taken.text("/code")),
+        (StatusCode::CONFLICT, "login_taken"),
+        "only the platform joins them"
+    );
+    let body = json!({"tenant": one, "login": "theirs", "name": "x", "role": "reader"});
+    assert_eq!(api.post("/users", body).await.status, StatusCode::CREATED);
     let path = format!("/users/{theirs}");
     assert_eq!(ask(Method::POST, &format!("{path}/link"), Some(json!({}))).await.status, StatusCode::FORBIDDEN);
     let changed = ask(Method::PATCH, &path, Some(json!({"role": "operator"}))).await;
@@ -270,4 +278,27 @@ async fn a_link_for_a_lost_password_ends_every_browser() {
     let done = log_in(&api, json!({"link": link, "password": "another password"})).await;
     assert_eq!(done.status, StatusCode::OK);
     assert_eq!(as_page(&api, &cookie_before, Method::GET, "/me", None).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[actix_web::test]
+async fn a_login_invited_elsewhere_is_nobody_elses_to_take() {
+    let api = Api::new();
+    let (one, other) = (api.tenant("one").await, api.tenant("other").await);
+    let thief = user(&api, &other, "thief", "owner").await;
+    let invited = json!({"tenant": one, "login": "victim", "name": "v", "role": "owner"});
+    let invited = api.post("/users", invited).await;
+    let link = |answer: &Answer| answer.text("/link/url").split_once("#link=").unwrap().1.to_owned();
+    let body = json!({"login": "victim", "name": "v", "role": "reader"});
+    let taken = as_page(&api, &thief, Method::POST, "/users", Some(body)).await;
+    assert_eq!((taken.text("/code"), &taken.body["link"]), ("login_taken", &Value::Null));
+    let answer = log_in(&api, json!({"link": link(&invited), "password": PASSWORD})).await;
+    assert_eq!(answer.status, StatusCode::OK, "the link that was sent still holds: {}", answer.body);
+
+    // A link that one tenant's owner kept opens nothing of what the platform gave since.
+    let id = api.get(&format!("/users?tenant={one}")).await.text("/data/0/id").to_owned();
+    let kept = link(&api.post(&format!("/users/{id}/link"), json!({})).await);
+    let joined = json!({"tenant": other, "login": "victim", "name": "v", "role": "owner"});
+    assert_eq!(api.post("/users", joined).await.status, StatusCode::CREATED);
+    let answer = log_in(&api, json!({"link": kept, "password": "another password"})).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
 }

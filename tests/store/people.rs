@@ -146,4 +146,12 @@ pub(super) async fn a_users_newer_link_takes_the_place_of_the_older(bench: &Benc
     let stale = store.redeem_link(&records::hash(3), &made, at(NOW_US + 6)).await;
     assert_eq!(stale, Err(Error::Conflict(Conflict::Stale)));
     assert!(store.link(&records::hash(3), NOW_US).await.unwrap().is_some(), "it was not used up");
+
+    let mut more = store.user(&id(1)).await.unwrap().unwrap();
+    more.name = "Another name".to_owned();
+    let mut more = store.update_user(&more, records::entry()).await.unwrap();
+    assert!(store.link(&records::hash(3), NOW_US).await.unwrap().is_some(), "it opens no more than before");
+    more.grants.push(Grant { tenant: Some(tenant(bench, 1).await), role: Role::Owner });
+    store.update_user(&more, records::entry()).await.unwrap();
+    assert_eq!(store.link(&records::hash(3), NOW_US).await.unwrap(), None, "who made it could give less");
 }

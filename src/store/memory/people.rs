@@ -81,7 +81,11 @@ impl People for Memory {
     async fn update_user(&self, user: &User, audit: Entry) -> Result<User> {
         let mut tables = self.tables();
         tables.check_tenants(user)?;
+        let held = tables.people.users.get(&user.id).map_or(0, |held| held.grants.len());
         let updated = tables.people.update(user, audit.at_us)?;
+        if user.grants.len() > held {
+            tables.people.links.retain(|_, row| row.user.as_ref() != Some(&user.id));
+        }
         tables.log(audit);
         Ok(updated)
     }

@@ -196,6 +196,11 @@ async fn list(pool: &Pool, tenant: Option<&TenantId>, page: &Page) -> Tried<Vec<
 
 async fn change(pool: &Pool, user: &User, entry: Entry) -> Tried<User> {
     let mut tx = pool.begin().await?;
+    let held = written(&mut tx, &user.id).await.map_or(0, |held| held.grants.len());
+    if user.grants.len() > held {
+        // Made by those who had less to give away.
+        query("DELETE FROM links WHERE user_id = $1").bind(user.id.as_str()).execute(&mut *tx).await?;
+    }
     update(&mut tx, user, entry.at_us).await?;
     let updated = written(&mut tx, &user.id).await?;
     audit::log(&mut tx, entry).await?;
