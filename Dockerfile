@@ -1,10 +1,16 @@
-# A node of Weir; `docker compose up` runs three of them with what they need.
+# A node of Weir with its pages; docker-compose.yml runs three of them with what they need.
 
 FROM node:22-bookworm-slim AS pages
 WORKDIR /weir/player
 COPY player/package.json player/package-lock.json ./
 RUN npm ci --no-audit --no-fund --loglevel=error
 COPY player ./
+RUN npm run --silent build
+# It takes the player from there.
+WORKDIR /weir/admin-ui
+COPY admin-ui/package.json admin-ui/package-lock.json ./
+RUN npm ci --no-audit --no-fund --loglevel=error
+COPY admin-ui ./
 RUN npm run --silent build
 
 FROM rust:1.95-bookworm AS build
@@ -13,6 +19,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY migrations migrations
 COPY --from=pages /weir/player/dist player/dist
+COPY --from=pages /weir/admin-ui/dist admin-ui/dist
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/weir/target \
     cargo build --release --locked --bin weir && cp target/release/weir /usr/local/bin/weir
 

@@ -63,7 +63,7 @@ test-e2e: player e2e-deps
 test-faults: player e2e-deps ## the player against every fault in the media, four minutes
 	node $(E2E)/faults.mjs
 
-cluster: player ## three nodes, PostgreSQL, Redis and haproxy as processes on this machine, until Ctrl-C
+cluster: player admin-ui ## three nodes, PostgreSQL, Redis and haproxy as processes on this machine, until Ctrl-C; test-needs first
 	$(CARGO) build --release
 	WEIR_BIN=$(CURDIR)/target/release/weir node $(E2E)/up.mjs
 
