@@ -86,6 +86,7 @@ check: player admin-deps e2e-deps ## formatting, lints, documentation, types, li
 	cd player && npm run --silent types && npm run --silent lint
 	cd admin-ui && npm run --silent api:check && npm run --silent types && npm run --silent lint
 	node tests/licences.mjs
+	node tests/docs.mjs
 
 # The paths of the machine are left out, so that the same sources make the same program.
 release: player admin-ui ## target/release/weir with its pages, and what is in it (weir.cdx.json)

@@ -1,4 +1,4 @@
-// React: `npm install weir-player react react-dom`, then bundle this file.
+// React: `npm install /path/to/weir-player-0.1.0.tgz react react-dom` (see README.md), then bundle this file.
 import { useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { WeirPlayer } from 'weir-player/react';
