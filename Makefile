@@ -6,7 +6,7 @@ CARGO ?= cargo
 BUILD_TESTED = $(CARGO) build --bin weir --test it
 E2E := tests/e2e
 
-.PHONY: help demo test check fmt player player-deps admin-ui admin-deps e2e-deps test-needs test-operations test-rust test-api test-player test-ui test-e2e test-faults cluster faults release bench soak fuzz clean
+.PHONY: help demo test check fmt player player-deps admin-ui admin-deps e2e-deps audit test-needs test-operations test-rust test-api test-player test-ui test-e2e test-faults cluster faults release bench soak fuzz clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,7 @@ test-needs: ## ffmpeg, PostgreSQL, browsers and the like, as Debian packages
 	tests/needs.sh
 
 test-operations:
+	tests/deploy.sh
 	promtool check rules docs/operations/alerts.yml
 	promtool test rules docs/operations/alerts_test.yml
 
@@ -67,11 +68,9 @@ cluster: player admin-ui ## three nodes, PostgreSQL, Redis and haproxy as proces
 	$(CARGO) build --release
 	WEIR_BIN=$(CURDIR)/target/release/weir node $(E2E)/up.mjs
 
-faults: player e2e-deps ## the long ones: nodes killed for ten minutes, and a node killed under a page in the browser
-	$(CARGO) test --release --test it -- --ignored --nocapture --test-threads 1
-	WEIR_TEST_ROUNDS=500 $(CARGO) test --release --test it -- of_two_publishers_at_the_same_instant --nocapture
+faults: player e2e-deps ## every row of tests/faults/README.md that names a command, about an hour; ROWS="F1 F9" picks some
 	$(CARGO) build --release
-	WEIR_BIN=$(CURDIR)/target/release/weir node $(E2E)/cluster.mjs
+	CARGO=$(CARGO) WEIR_BIN=$(CURDIR)/target/release/weir node tests/faults/run.mjs $(ROWS)
 
 test-ui: admin-ui e2e-deps
 	cd admin-ui && npm test
@@ -86,6 +85,11 @@ check: player admin-deps e2e-deps ## formatting, lints, documentation, types, li
 	cd player && npm run --silent types && npm run --silent lint
 	cd admin-ui && npm run --silent api:check && npm run --silent types && npm run --silent lint
 	node tests/licences.mjs
+	node tests/locks.mjs
+	node tests/faults/run.mjs --check
+
+audit: ## bans, licences, sources, known holes (cargo-deny, npm; ADVISORIES=a clone of the RustSec database)
+	tests/audit.sh
 	node tests/docs.mjs
 
 # The paths of the machine are left out, so that the same sources make the same program.
