@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Figures for player/README.md, from a machine that does nothing else, as Markdown tables on standard output:
-//   WEIR_BIN=target/release/weir node measure.mjs [--seconds 30] [--repeats 1] [--only latency|faults]
+//   WEIR_BIN=target/release/weir node measure.mjs [--seconds 30] [--repeats 1] [--only latency|faults] [--kinds sound,silent]
 // `--seconds` of watching for each row of the first table, `--repeats` of each fault. WEIR_E2E_BROWSERS=chromium picks
 // one browser. It takes about 3 x (seconds + 12) + 110 x repeats seconds for each browser.
 
@@ -35,6 +35,7 @@ function wanted() {
       seconds: { type: 'string', default: '30' },
       repeats: { type: 'string', default: '1' },
       only: { type: 'string' },
+      kinds: { type: 'string', default: Object.keys(KINDS).join() },
     },
   });
   const number = (name, least) => {
@@ -46,7 +47,11 @@ function wanted() {
   if (values.only !== undefined && !parts.includes(values.only)) {
     throw new Error(`--only ${values.only}: none of ${parts.join(', ')}`);
   }
+  const kinds = values.kinds.split(',');
+  const unknown = kinds.find((kind) => !KINDS[kind]);
+  if (unknown !== undefined) throw new Error(`--kinds ${unknown}: none of ${Object.keys(KINDS).join(', ')}`);
   return {
+    kinds,
     seconds: number('seconds', 2),
     repeats: number('repeats', 1),
     parts: values.only ? [values.only] : parts,
@@ -100,14 +105,15 @@ async function watch(browser, { renderer, url, sentFrames }, seconds) {
   };
 }
 
-async function latency(seconds) {
+async function latency(seconds, kinds) {
   const weir = await startWeir(process.env.WEIR_BIN);
   const rows = [];
   try {
     for (const name of wantedBrowsers()) {
       const browser = await launch(name);
       try {
-        for (const [kind, { title, audio, goalMs, renderer }] of Object.entries(KINDS)) {
+        for (const kind of kinds) {
+          const { title, audio, goalMs, renderer } = KINDS[kind];
           const stream = await weir.createStream(`${name} ${kind}`);
           const sentFrames = new Map();
           const publisher = publish(stream.rtmpUrl, { ...CLIP, audio, sentFrames });
@@ -183,14 +189,14 @@ function printRecovery(frozen, repeats) {
 }
 
 async function main() {
-  const { seconds, repeats, parts } = wanted();
+  const { seconds, repeats, parts, kinds } = wanted();
   if (parts.includes('latency')) {
     if (!process.env.WEIR_BIN) throw new Error('WEIR_BIN is not set: the path of the weir binary');
     await access(process.env.WEIR_BIN);
   }
   const load = () => loadavg()[0].toFixed(2);
   console.log(`${cpus().length} x ${cpus()[0].model}, load ${load()} before`);
-  if (parts.includes('latency')) printLatency(await latency(seconds), seconds);
+  if (parts.includes('latency')) printLatency(await latency(seconds, kinds), seconds);
   if (parts.includes('faults')) printRecovery(await recovery(repeats), repeats);
   console.log(`\nLoad ${load()} after, of which the browser and the encoder are a part.`);
 }

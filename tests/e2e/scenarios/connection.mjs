@@ -1,6 +1,5 @@
 // What is asked and told: tracks, pauses, tokens, refusals, reconnects, last words (P10 to P12, P19).
 
-import { median } from '../lib/judge.mjs';
 import { sleep, until } from '../lib/processes.mjs';
 import { chunkFacts } from '../lib/proxy.mjs';
 import { awaitFrame, look } from '../lib/session.mjs';
@@ -192,14 +191,13 @@ export const connection = {
       const first = await open(address);
       await awaitState(first, 'waiting');
       const second = await open(address);
-      const told = async (page, code, words) => {
-        await until(`${code} told`, LATE_MS, () =>
-          page.evaluate((wanted) => window.weir.lastError?.code === wanted, code),
-        );
-        const { text, state } = await look(page);
-        expect.that(text.includes(words), `${code}: the page says: ${text}`);
-        expect.that(state === 'reconnecting', `${code}: state ${state}`);
-      };
+      // All at once: the code alone may be of an earlier refusal, and the words go with the next try.
+      const told = (page, code, words) =>
+        until(`${code} told`, LATE_MS, async () => {
+          const { text, state } = await look(page);
+          const last = await page.evaluate(() => window.weir.lastError?.code);
+          return last === code && state === 'reconnecting' && text.includes(words);
+        });
       await told(second, 'quota', 'Too many people are watching');
       await second.screenshot(`${out}${browser.name}-quota.png`);
       const tries = await second.evaluate(() => window.weir.stats.sockets);
@@ -347,23 +345,20 @@ export const connection = {
         const page = await open(`${line.base}/watch/${stream.playbackId}#token=${stream.token}`);
         await playing(page);
         const { bitrate } = await weir.api('GET', `/streams/${stream.id}`, undefined, [200]);
-        line.rate = bitrate / 8 / 2;
+        line.set(bitrate / 8 / 2);
         await sleep(8000); // the player gets used to it
         const fromT = Date.now();
-        const held = [];
-        for (const end = fromT + 15_000; Date.now() < end; await sleep(500)) held.push(await line.held());
+        await sleep(15_000);
         const { figures, stats, state } = await shownSince(page, fromT, sentFrames);
         await page.screenshot(`${out}${browser.name}-slow.png`);
-        const held_ms = (median(held) / line.rate) * 1000;
         expect.that(figures.unreadable === 0 && figures.unknown === 0, `${figures.unreadable} pictures were broken`);
         expect.that(figures.back.length === 0, `numbers went back: ${figures.back}`);
         expect.that(figures.distinct >= 15, `${figures.distinct} pictures in 15 s`);
-        // Told and not judged: how much the line's own buffers hold goes with the machine's load, and was 0.7 to 3.2 s short
-        // of the whole.
+        expect.that(figures.latency_ms <= 1500, `${figures.latency_ms} ms behind`);
         expect.that(stats.sockets === 1 && stats.rebuilds === 0, `${stats.sockets} sockets, ${stats.rebuilds} rebuilds`);
         const { data } = await weir.api('GET', `/sessions?stream=${stream.id}`, undefined, [200]);
         expect.that(data.some((session) => session.frames_dropped > 0), `sessions ${JSON.stringify(data)}`);
-        return { behind_ms: figures.latency_ms, held_ms: Math.round(held_ms), pictures: figures.distinct, state };
+        return { behind_ms: figures.latency_ms, target_ms: Math.round(stats.targetMs), pictures: figures.distinct, state };
       } finally {
         await line.close();
       }
