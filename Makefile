@@ -6,7 +6,7 @@ CARGO ?= cargo
 BUILD_TESTED = $(CARGO) build --bin weir --test it
 E2E := tests/e2e
 
-.PHONY: help demo test check fmt player player-deps admin-ui admin-deps e2e-deps audit test-needs test-operations test-rust test-api test-player test-ui test-e2e test-faults cluster faults release bench soak fuzz clean
+.PHONY: help demo test check fmt player player-deps admin-ui admin-deps e2e-deps audit test-needs test-operations test-rust test-api test-player test-ui test-e2e test-built test-faults check-rust check-pages cluster faults release bench soak fuzz clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,7 +35,10 @@ $(E2E)/node_modules/.package-lock.json: $(E2E)/package-lock.json
 	cd $(E2E) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test: test-needs test-operations test-rust test-api test-player test-ui test-e2e ## install what the tests need, then run all of them
+# What has to be fetched is fetched while the compiler works; `-j4` are the compiler's jobs too.
+test: ## install what the tests need, then run all of them
+	$(MAKE) -j4 test-needs test-built
+	$(MAKE) test-operations test-rust test-api test-player test-ui test-e2e
 
 test-needs: ## ffmpeg, PostgreSQL, browsers and the like, as Debian packages
 	tests/needs.sh
@@ -45,8 +48,12 @@ test-operations:
 	promtool check rules docs/operations/alerts.yml
 	promtool test rules docs/operations/alerts_test.yml
 
+test-built: player e2e-deps
+	$(CARGO) test --no-run
+
+# Most of these tests wait for something, so there are more of them at once than cores.
 test-rust: player
-	$(CARGO) test
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} $(CARGO) test
 
 test-api: player
 	$(BUILD_TESTED)
@@ -77,11 +84,16 @@ test-ui: admin-ui e2e-deps
 	$(BUILD_TESTED)
 	WEIR_BIN=$(CURDIR)/target/debug/weir timeout 900 node $(E2E)/admin.mjs
 
-check: player admin-deps e2e-deps ## formatting, lints, documentation, types, licences
+check: ## formatting, lints, documentation, types, licences
+	$(MAKE) -j4 check-rust check-pages
+
+check-rust: player
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) clippy --no-default-features --lib -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
+
+check-pages: player admin-deps e2e-deps
 	cd player && npm run --silent types && npm run --silent lint
 	cd admin-ui && npm run --silent api:check && npm run --silent types && npm run --silent lint
 	node tests/licences.mjs

@@ -2,12 +2,18 @@
 
 import { join } from 'node:path';
 import { clipInput, clipOutput } from '../lib/clip.mjs';
+import { makeAv1Flv } from '../lib/enhanced_flv.mjs';
 import { judge } from '../lib/judge.mjs';
 import { Child, sleep, until } from '../lib/processes.mjs';
 import { chunkFacts } from '../lib/proxy.mjs';
 import { publish } from '../lib/publisher.mjs';
 import { awaitFrame, look } from '../lib/session.mjs';
 import { awaitState, embed, LATE_MS, metric, newest, playing, said, shownSince } from './support.mjs';
+
+/** A file by `weir publish`, in real time. */
+function publishFile(url, file) {
+  return new Child('publish', process.env.WEIR_BIN, ['publish', url, file], { env: { PATH: process.env.PATH } });
+}
 
 export const media = {
   // P1, P2, P3, P13, P19
@@ -137,9 +143,29 @@ export const media = {
     },
   },
 
+  // AV1 by Enhanced RTMP
+  av1: {
+    async run({ open, weir, proxy, expect, browser }) {
+      const options = { size: '640x360', fps: 30, gop: 1, duration: 4 };
+      const file = await makeAv1Flv(weir.folder, `av1-${browser.name}`, options);
+      const stream = await weir.createStream('av1');
+      const page = await open(`${proxy.base}/watch/${stream.playbackId}#token=${stream.token}`);
+      await awaitState(page, 'waiting');
+      const publisher = publishFile(stream.rtmpUrl, file);
+      expect.that(await awaitFrame(page, 100, 20_000), `no picture of the last second\n${publisher.tail()}`);
+      const { log, stats } = await look(page);
+      const figures = judge(log.frames);
+      expect.that(figures.unreadable === 0, `${figures.unreadable} pictures were broken`);
+      expect.that(figures.back.length === 0, `numbers went back: ${figures.back}`);
+      expect.that(figures.distinct >= 60, `${figures.distinct} pictures of 100`);
+      expect.that(stats.rebuilds === 0, `${stats.rebuilds} rebuilds`);
+      await publisher.end('SIGTERM');
+      return { pictures: figures.distinct, width: stats.width };
+    },
+  },
+
   // P8: the sound stops for two seconds
   silence: {
-    only: 'chromium', // what mends it is the server's
     async run({ open, weir, proxy, expect, browser }) {
       const file = join(weir.folder, `silence-${browser.name}.flv`);
       const options = { size: '640x360', fps: 30, gop: 1, duration: 8, mute: '3-5' };
@@ -147,9 +173,7 @@ export const media = {
       expect.that(made.code === 0, `ffmpeg ended with ${made.code}`);
       const stream = await weir.createStream('silence');
       const page = await open(`${proxy.base}/watch/${stream.playbackId}#token=${stream.token}`);
-      const publisher = new Child('publish', process.env.WEIR_BIN, ['publish', stream.rtmpUrl, file], {
-        env: { PATH: process.env.PATH },
-      });
+      const publisher = publishFile(stream.rtmpUrl, file);
       const last = await awaitFrame(page, 6.5 * 30, 20_000);
       expect.that(last, 'no picture of the second half');
       const { stats, log } = await look(page);
