@@ -99,10 +99,10 @@ check-pages: player admin-deps e2e-deps
 	node tests/licences.mjs
 	node tests/locks.mjs
 	node tests/faults/run.mjs --check
+	node tests/docs.mjs
 
 audit: ## bans, licences, sources, known holes (cargo-deny, npm; ADVISORIES=a clone of the RustSec database)
 	tests/audit.sh
-	node tests/docs.mjs
 
 # The paths of the machine are left out, so that the same sources make the same program.
 release: player admin-ui ## target/release/weir with its pages, and what is in it (weir.cdx.json)

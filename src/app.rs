@@ -416,7 +416,8 @@ async fn keep_certificate(certificate: Arc<Reloading>) {
     }
 }
 
-async fn metrics(metrics: web::Data<Metrics>) -> HttpResponse {
+async fn metrics(metrics: web::Data<Metrics>, health: web::Data<Health>) -> HttpResponse {
+    health.look_at_store().await;
     HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(metrics.render())
 }
 

@@ -223,3 +223,28 @@ async fn a_statement_that_takes_long_or_never_ends_is_given_up_in_time() {
     held.join().unwrap();
     assert_eq!(store.tenant(&tenant.id).await.unwrap(), Some(tenant));
 }
+
+/// As a later version leaves them behind.
+const LATER_MIGRATION: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+    VALUES (9999, 'of a later version', TRUE, '', 0)";
+
+#[tokio::test]
+async fn a_file_that_a_later_version_has_migrated_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weir.db");
+    Sqlite::open(&path).await.unwrap().close().await;
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", path.display())).await.unwrap();
+    sqlx::raw_sql(LATER_MIGRATION).execute(&pool).await.unwrap();
+    pool.close().await;
+    Sqlite::open(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_a_later_version_has_migrated_is_used() {
+    let address = tokio::task::spawn_blocking(|| postgres::shared().database()).await.unwrap();
+    let store = Postgres::connect(&address).await.unwrap();
+    store.migrate().await.unwrap();
+    let pool = sqlx::PgPool::connect(&address).await.unwrap();
+    sqlx::raw_sql(LATER_MIGRATION).execute(&pool).await.unwrap();
+    store.migrate().await.unwrap();
+}

@@ -63,6 +63,14 @@ impl Health {
         self.metrics.set_degraded("redis", is_away);
     }
 
+    /// Asks the database, and notes whether it answers.
+    pub async fn look_at_store(&self) -> bool {
+        let pinged = actix_web::rt::time::timeout(PING_TIMEOUT, self.store.ping()).await;
+        let answers = matches!(pinged, Ok(Ok(())));
+        self.metrics.set_degraded("sql", !answers);
+        answers
+    }
+
     fn redis(&self) -> MutexGuard<'_, Redis> {
         self.redis.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -97,10 +105,7 @@ async fn livez() -> HttpResponse {
 async fn readyz(health: web::Data<Health>) -> HttpResponse {
     let phase = health.phase();
     let status = if phase == Phase::Ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let pinged = actix_web::rt::time::timeout(PING_TIMEOUT, health.store.ping()).await;
-    let away = !matches!(pinged, Ok(Ok(())));
-    health.metrics.set_degraded("sql", away);
-    let sql = if away { "away" } else { "ok" };
+    let sql = if health.look_at_store().await { "ok" } else { "away" };
     let redis = match *health.redis() {
         Redis::Unused => "unused",
         Redis::Answers => "ok",

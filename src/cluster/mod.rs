@@ -40,13 +40,15 @@ pub enum Error {
     NotFound,
     #[error("the cluster does not answer: {0}")]
     Unavailable(String),
+    #[error("the database does not answer: {0}")]
+    Store(String),
 }
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::NotFound(_) => Self::NotFound,
-            other => Self::Unavailable(other.to_string()),
+            other => Self::Store(other.to_string()),
         }
     }
 }

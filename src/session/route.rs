@@ -184,9 +184,14 @@ impl Visit<'_> {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "this node is overloaded");
             return problem.with_retry_after(QUOTA_RETRY_S).to_response();
         }
-        let Ok(is_elsewhere) = self.is_elsewhere().await else {
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the cluster does not answer");
-            return problem.with_retry_after(1).to_response();
+        let is_elsewhere = match self.is_elsewhere().await {
+            Ok(is_elsewhere) => is_elsewhere,
+            Err(error) => {
+                let part = if matches!(error, cluster::Error::Store(_)) { "database" } else { "cluster" };
+                let problem =
+                    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", format!("the {part} does not answer"));
+                return problem.with_retry_after(1).to_response();
+            }
         };
         match wanted {
             Wanted::Facts => match self.seat() {

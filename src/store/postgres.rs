@@ -91,7 +91,9 @@ impl Postgres {
         let mut connection = self.pool.0.acquire().await.map_err(|cause| explain(&cause))?;
         let unlimited = sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0").execute(&mut *connection);
         unlimited.await.map_err(|cause| explain(&cause))?;
-        let migrator = Migrator::with_migrations(migrations.to_vec());
+        let mut migrator = Migrator::with_migrations(migrations.to_vec());
+        // Those of a later version: what an older one needs is still there.
+        migrator.set_ignore_missing(true);
         let migrated = migrator.run(&mut *connection).await;
         connection.close().await.map_err(|cause| explain(&cause))?;
         migrated.map_err(|error| Error::Broken(error.to_string()))

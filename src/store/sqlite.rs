@@ -3,7 +3,7 @@
 use super::{Error, Result};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 #[path = "sql/mod.rs"]
 mod sql;
 
-use sqlx::{Error as Cause, Row as Columns, Sqlite as Db, SqlitePool, sqlite::SqliteRow as Row};
+use sqlx::{Error as Cause, Row as Columns, Sqlite as Db, SqliteConnection, SqlitePool, sqlite::SqliteRow as Row};
 type Own = Sqlite;
 type Tx = sqlx::Transaction<'static, Db>;
 
@@ -81,15 +81,17 @@ impl Sqlite {
             std::fs::create_dir_all(folder).map_err(|error| Error::Unavailable(error.to_string()))?;
         }
         let lock = lock(path)?;
-        let writer = connect(options(path).create_if_missing(true), 1).await?;
+        let writer =
+            SqlitePoolOptions::new().max_connections(1).before_acquire(|connection, _| Box::pin(is_usable(connection)));
+        let writer = connect(writer, options(path).create_if_missing(true)).await?;
         migrate(&writer).await?;
-        let readers = connect(options(path).pragma("query_only", "ON"), READERS).await?;
+        let readers = connect(readers(), options(path).pragma("query_only", "ON")).await?;
         Ok(Self { pool: Pool { readers, writer }, _lock: Some(lock) })
     }
 
     /// Opens a file that another process may be writing; every change is refused.
     pub async fn open_read_only(path: &Path) -> Result<Self> {
-        let readers = connect(options(path).read_only(true), READERS).await?;
+        let readers = connect(readers(), options(path).read_only(true)).await?;
         Ok(Self { pool: Pool { writer: readers.clone(), readers }, _lock: None })
     }
 
@@ -110,7 +112,9 @@ async fn migrate(pool: &SqlitePool) -> Result<()> {
     let migrations = MIGRATIONS.map(|(version, name, statements)| {
         Migration::new(version, name.into(), MigrationType::Simple, statements.into_sql_str(), false)
     });
-    let migrator = Migrator::with_migrations(migrations.to_vec());
+    let mut migrator = Migrator::with_migrations(migrations.to_vec());
+    // Those of a later version: what an older one needs is still there.
+    migrator.set_ignore_missing(true);
     migrator.run(pool).await.map_err(|error| Error::Broken(error.to_string()))
 }
 
@@ -124,9 +128,18 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn connect(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
-    let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
-    pool.connect_with(options).await.map_err(|cause| explain(&cause))
+fn readers() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(READERS)
+}
+
+async fn connect(pool: SqlitePoolOptions, options: SqliteConnectOptions) -> Result<SqlitePool> {
+    pool.acquire_timeout(ACQUIRE_TIMEOUT).connect_with(options).await.map_err(|cause| explain(&cause))
+}
+
+/// Where the disk is full SQLite rolls back by itself; sqlx then can't, and takes the connection to be inside a transaction
+/// for ever. Another one takes its place.
+async fn is_usable(connection: &mut SqliteConnection) -> std::result::Result<bool, Cause> {
+    Ok(!connection.is_in_transaction())
 }
 
 /// Beside the database, since SQLite's own locks are let go between statements.
@@ -167,5 +180,26 @@ fn explain(cause: &Cause) -> Error {
             Error::Unavailable(cause.to_string())
         }
         other => Error::Broken(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
+
+    use super::*;
+    use crate::store::Store as _;
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_rolled_back_by_itself_costs_no_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("weir.db")).await.unwrap();
+        let mut transaction = store.pool.begin().await.unwrap();
+        // As SQLite does by itself where the disk is full.
+        sqlx::raw_sql("ROLLBACK").execute(&mut *transaction).await.unwrap();
+        drop(transaction);
+        let again = store.pool.begin().await.unwrap();
+        again.commit().await.unwrap();
+        store.ping().await.unwrap();
     }
 }

@@ -97,3 +97,10 @@ async fn a_backup_of_a_running_node_comes_back() {
     let request = restored.client.get(format!("http://{}/api/v1/streams/{}", restored.http, stream.id));
     assert_eq!(request.bearer_auth(ADMIN_KEY).send().await.unwrap().status(), 200);
 }
+
+#[actix_rt::test]
+async fn who_reads_the_metrics_is_told_of_the_database_though_nobody_asks_whether_the_node_is_ready() {
+    let weir = Weir::start().await;
+    let told = weir.client.get(format!("http://{}/metrics", weir.internal)).send().await.unwrap().text().await.unwrap();
+    assert!(told.contains("\nweir_degraded{part=\"sql\"} 0\n"), "{told}");
+}

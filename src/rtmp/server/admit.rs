@@ -175,9 +175,9 @@ impl Server {
                 Ok(Err(cluster::Error::Owned(owner))) => owner,
                 Ok(Err(cluster::Error::NotFound)) => return Err(WRONG_KEY),
                 Ok(Err(cluster::Error::Lost(_))) => return Err(STALE),
-                Ok(Err(cluster::Error::Unavailable(error))) => {
+                Ok(Err(error @ (cluster::Error::Unavailable(_) | cluster::Error::Store(_)))) => {
                     tracing::warn!(%stream, %error, "a stream can't be claimed");
-                    return Err(NO_CLUSTER);
+                    return Err(if matches!(error, cluster::Error::Store(_)) { NO_STORE } else { NO_CLUSTER });
                 }
                 Err(_) => return Err(NO_CLUSTER),
             };
