@@ -12,11 +12,7 @@ use crate::net::client::Client;
 use crate::store::{Entry, Grant, Link, Outcome, Purpose, Role, SignIn, User};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use utoipa::ToSchema;
-
-/// Who waits for longer to have a password checked comes back later.
-const HASHING_WAIT: Duration = Duration::from_secs(5);
 
 const LOGIN_CHARS_MAX: usize = 200;
 
@@ -180,21 +176,14 @@ async fn user_of(state: &State, link: &Link, body: &Login) -> Result<User, Error
 
 const PASSWORD: &str = "10 to 256 characters, other than the login";
 
-/// At most a few at once, and not on a thread that serves others: each takes 19 MiB and tens of milliseconds.
-async fn hashing<T: Send + 'static>(state: &State, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let permit = actix_web::rt::time::timeout(HASHING_WAIT, state.hashing.acquire()).await;
-    let _permit = permit.map_err(|_| Error::Busy)?.map_err(|_| Error::Internal)?;
-    web::block(work).await.map_err(|_| Error::Internal)
-}
-
 async fn verified(state: &State, password: String, stored: Option<String>) -> Result<bool, Error> {
-    hashing(state, move || password::verify(&password, stored.as_deref())).await
+    state.hashing.run(move |hasher| hasher.verify(&password, stored.as_deref())).await
 }
 
 async fn hashed(state: &State, chosen: String, login: &str) -> Result<String, Error> {
     check(password::is_acceptable(&chosen, login), "password", PASSWORD)?;
     let salt = state.random();
-    hashing(state, move || password::hash(&chosen, salt)).await?.ok_or(Error::Busy)
+    state.hashing.run(move |hasher| hasher.hash(&chosen, salt)).await?.ok_or(Error::Internal)
 }
 
 async fn signed_in(state: &State, client: Client, user: User) -> Result<HttpResponse, Error> {

@@ -9,6 +9,7 @@ mod elsewhere;
 mod error;
 mod events;
 mod first_start;
+mod hashing;
 mod health;
 mod input;
 mod live;
@@ -45,8 +46,8 @@ use crate::hooks::Feed;
 use crate::net::client::Trusted;
 use crate::store::Store;
 use crate::stream::registry::Registry;
+use hashing::Hashing;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Semaphore;
 
 pub use elsewhere::internal;
 pub use error::Error;
@@ -59,9 +60,6 @@ pub use routes::{BASE, ROUTES, Route, configure};
 pub use show::{Links, sign_in};
 pub use ui::ui;
 pub use users::first_link;
-
-/// Passwords that are hashed at once.
-const HASHING_MAX: usize = 2;
 
 /// Fills a slice from the system's random source.
 pub type Random = fn(&mut [u8]);
@@ -92,7 +90,7 @@ pub struct State {
     tries: Mutex<Tries>,
     rates: Mutex<Rates>,
     logins: Mutex<Logins>,
-    hashing: Semaphore,
+    hashing: Hashing,
 }
 
 /// What the composition root hands over.
@@ -124,7 +122,7 @@ impl State {
             rates: Mutex::new(Rates::new(config.limits.api_rate)),
             tries: Mutex::new(Tries::new(config.limits.failed_tries)),
             logins: Mutex::default(),
-            hashing: Semaphore::new(HASHING_MAX),
+            hashing: Hashing::default(),
             started_us: clock.unix_us(),
             feed,
             health,
