@@ -8,6 +8,7 @@ mod lost;
 mod meter;
 mod peers;
 mod relays;
+pub mod root;
 mod surplus;
 mod telling;
 mod watcher;
@@ -248,9 +249,8 @@ async fn assemble(
 ) -> anyhow::Result<(Parts, Cluster)> {
     let clock: Arc<dyn Clock> = Arc::new(System::new());
     let metrics = Arc::new(Metrics::new());
-    let root = config.root_secret(random())?;
-    let secrets = Arc::new(Secrets::derive(root.reveal())?);
     let store = open_store(&config.database.url).await?;
+    let secrets = Arc::new(root::secrets(config, store.as_ref(), random()).await?);
     let threads = arbiters.iter().map(Arbiter::handle).collect();
     let admission = Arc::new(Admission::new(store.clone(), secrets.clone(), clock.clone()));
     let backlog =

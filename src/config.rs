@@ -212,7 +212,14 @@ pub enum Error {
     Together(&'static str),
     #[error("{}: {what}", path.display())]
     File { path: PathBuf, what: String },
+    #[error("{at} is not the root secret that the keys in the database were made with: restore {}, or set WEIR_SECRET to what it was. {LOST}", path.display())]
+    OtherSecret { at: String, path: PathBuf },
+    #[error("the root secret that the keys in the database were made with is missing: restore {}, or set WEIR_SECRET to what it was. {LOST}", .0.display())]
+    NoSecret(PathBuf),
 }
+
+const LOST: &str = "If it is lost, `weir migrate --accept-secret` goes on with another: every key, token and webhook \
+     secret in the database is void then";
 
 impl Config {
     /// As the process was started: its file, its environment, its flags as pairs of key and value.
@@ -313,6 +320,18 @@ impl Config {
             return Err(Error::File { path, what });
         }
         Ok(Some(Secret::new(secret)))
+    }
+
+    /// The known root secret is another database's, or this one's is missing.
+    pub fn refused_secret(&self) -> Error {
+        let path = self.secret_path();
+        if self.secret.is_some() {
+            return Error::OtherSecret { at: "`secret` (WEIR_SECRET)".to_owned(), path };
+        }
+        if path.exists() {
+            return Error::OtherSecret { at: format!("the content of {}", path.display()), path };
+        }
+        Error::NoSecret(path)
     }
 
     fn secret_path(&self) -> PathBuf {

@@ -97,6 +97,7 @@ contract!(
     a_key_remembers_when_it_was_last_used,
     signing_keys_belong_to_their_tenant,
     api_keys_are_found_by_their_hash,
+    of_root_secrets_the_first_one_s_check_is_kept_until_it_is_forgotten,
     the_first_api_key_is_made_once_however_many_ask_at_once,
     of_many_who_write_at_once_each_gets_its_turn,
     fences_only_grow_however_many_ask_at_once,

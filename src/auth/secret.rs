@@ -70,6 +70,7 @@ pub struct Secrets {
     hashing: [u8; 32],
     sealing: [u8; 32],
     node: [u8; 32],
+    check: [u8; 32],
 }
 
 impl fmt::Debug for Secrets {
@@ -92,7 +93,12 @@ impl Secrets {
             hkdf.expand(label.as_bytes(), &mut key).expect("32 bytes are less than HKDF's limit of 8160");
             key
         };
-        Ok(Self { hashing: key("weir key hash v1"), sealing: key("weir sealed v1"), node: key("weir node v1") })
+        Ok(Self {
+            hashing: key("weir key hash v1"),
+            sealing: key("weir sealed v1"),
+            node: key("weir node v1"),
+            check: key("weir check v1"),
+        })
     }
 
     /// What is stored in place of a key.
@@ -114,6 +120,11 @@ impl Secrets {
         let (nonce, ciphertext) = sealed.0.split_first_chunk::<NONCE_BYTES>().ok_or(Error::Sealed)?;
         let payload = Payload { msg: ciphertext, aad: owner.as_bytes() };
         self.cipher().decrypt(&XNonce::from(*nonce), payload).map_err(|_| Error::Sealed)
+    }
+
+    /// Tells one root secret from another, and nothing of it.
+    pub fn check(&self) -> Hash {
+        Hash(self.check)
     }
 
     /// Signs what nodes show each other.
@@ -153,6 +164,9 @@ mod tests {
         assert_ne!(secrets.hashing, secrets.sealing);
         assert_ne!(secrets.hashing, secrets.node);
         assert_ne!(secrets.sealing, secrets.node);
+        for other in [secrets.hashing, secrets.sealing, secrets.node] {
+            assert_ne!(secrets.check, other);
+        }
     }
 
     #[test]
@@ -167,6 +181,13 @@ mod tests {
     fn the_hash_of_a_key_never_changes() {
         let hex: String = secrets().hash("sk_example").as_bytes().iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, "5adfca760071184a9532204e2bf9ac2b665b7c773c9d195b9bfb73f295113718");
+    }
+
+    /// By the same means: a change here would refuse every database.
+    #[test]
+    fn the_check_of_a_root_never_changes() {
+        let hex: String = secrets().check().as_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, "2868c55b0bdd7772dc5b43b30e67cacd9c5ea73cee42e4beb5c323cb590cc7e6");
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! `weir migrate`: brings the configured database up to date; with `--from`, copies another into it.
+//! `weir migrate`: brings the configured database up to date; with `--from`, copies another into it; with
+//! `--accept-secret`, takes another root secret.
 
+use crate::app::root;
 use crate::config::{Config, DatabaseUrl};
-use crate::store::{self, Conflict, Postgres, Source, Sqlite};
+use crate::store::{self, Conflict, Postgres, Source, Sqlite, Store};
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -9,6 +11,9 @@ pub struct Arguments {
     /// A database to copy into the configured one, which must be empty. Its node must be stopped.
     #[arg(long, value_name = "URL", value_parser = url)]
     pub from: Option<DatabaseUrl>,
+    /// Goes on with the configured root secret although the database's was another: where that one is lost.
+    #[arg(long, conflicts_with = "from")]
+    pub accept_secret: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +26,10 @@ pub enum Error {
     Same,
     #[error(transparent)]
     Store(#[from] store::Error),
+    #[error(transparent)]
+    Secret(anyhow::Error),
+    #[error("the system gives no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
     #[error("can't run: {0}")]
     Runtime(#[from] std::io::Error),
 }
@@ -32,14 +41,30 @@ fn url(text: &str) -> Result<DatabaseUrl, String> {
 /// What was done, for a person to read.
 pub fn run(arguments: &Arguments, config: &Config) -> Result<String, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(migrate(arguments.from.as_ref(), &config.database.url))
+    let to = &config.database.url;
+    runtime.block_on(async {
+        match &arguments.from {
+            Some(from) => copy(from, to).await,
+            None if arguments.accept_secret => accept_secret(config).await,
+            None => {
+                Target::open(to).await?.close().await;
+                Ok("the database is up to date".to_owned())
+            }
+        }
+    })
 }
 
-async fn migrate(from: Option<&DatabaseUrl>, to: &DatabaseUrl) -> Result<String, Error> {
-    let Some(from) = from else {
-        Target::open(to).await?.close().await;
-        return Ok("the database is up to date".to_owned());
-    };
+async fn accept_secret(config: &Config) -> Result<String, Error> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)?;
+    let target = Target::open(&config.database.url).await?;
+    let accepted = root::accept(config, target.store(), random).await;
+    target.close().await;
+    accepted.map_err(Error::Secret)?;
+    Ok("the database goes on with this root secret; make new keys, tokens and webhooks where it was another".to_owned())
+}
+
+async fn copy(from: &DatabaseUrl, to: &DatabaseUrl) -> Result<String, Error> {
     if from == to {
         return Err(Error::Same);
     }
@@ -76,6 +101,13 @@ impl Target {
                 Self::Postgres(store)
             }
         })
+    }
+
+    fn store(&self) -> &dyn Store {
+        match self {
+            Self::Sqlite(store) => store,
+            Self::Postgres(store) => store,
+        }
     }
 
     fn source(&self) -> &dyn Source {

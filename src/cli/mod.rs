@@ -40,7 +40,8 @@ enum Command {
         #[command(flatten)]
         at: Where,
     },
-    /// Applies migrations; with --from, copies a database into the configured one.
+    /// Applies migrations; with --from, copies a database into the configured one; with --accept-secret, goes on with
+    /// another root secret.
     Migrate {
         #[command(flatten)]
         arguments: migrate::Arguments,
@@ -89,7 +90,16 @@ impl From<config::Error> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::Failed(error)
+        if error.is::<config::Error>() { Self::Usage(told(&error)) } else { Self::Failed(error) }
+    }
+}
+
+impl From<migrate::Error> for Failure {
+    fn from(error: migrate::Error) -> Self {
+        match error {
+            migrate::Error::Secret(error) => error.into(),
+            error => Self::Failed(error.into()),
+        }
     }
 }
 
@@ -129,7 +139,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Migrate { arguments, at } => {
-            say(&migrate::run(&arguments, &at.load()?).map_err(anyhow::Error::from)?);
+            say(&migrate::run(&arguments, &at.load()?)?);
             Ok(())
         }
         Command::Openapi => {

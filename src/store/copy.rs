@@ -195,6 +195,7 @@ pub(super) const TABLES: &[Table] = &[
         ],
     },
     Table { name: "once", columns: &[("name", Kind::Text), ("at_us", Kind::Number)] },
+    Table { name: "root_check", columns: &[("id", Kind::Number), ("hash", Kind::Bytes)] },
     Table {
         name: "audit",
         columns: &[

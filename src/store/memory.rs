@@ -26,6 +26,7 @@ struct Tables {
     key_sets: BTreeMap<KeyId, KeySet>,
     api_keys: BTreeMap<KeyId, ApiKey>,
     first_key: Option<KeyId>,
+    root_check: Option<Hash>,
     audit: Vec<Audited>,
     ledger: ledger::Tables,
     people: people::Tables,
@@ -129,6 +130,19 @@ fn paged<T>(rows: Vec<T>, page: &Page, position: impl Fn(&T) -> Position) -> Vec
 #[async_trait]
 impl Store for Memory {
     async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn root_check(&self) -> Result<Option<Hash>> {
+        Ok(self.tables().root_check)
+    }
+
+    async fn keep_root_check(&self, check: &Hash) -> Result<Hash> {
+        Ok(*self.tables().root_check.get_or_insert(*check))
+    }
+
+    async fn forget_root_check(&self) -> Result<()> {
+        self.tables().root_check = None;
         Ok(())
     }
 

@@ -74,6 +74,12 @@ pub trait Store: Ledger + KeySets + People {
     /// Whether it answers.
     async fn ping(&self) -> Result<()>;
 
+    /// By which a start knows whether its root secret is the one that the keys in here were made with.
+    async fn root_check(&self) -> Result<Option<Hash>>;
+    /// Keeps it if there is none yet; tells which one is kept.
+    async fn keep_root_check(&self, check: &Hash) -> Result<Hash>;
+    async fn forget_root_check(&self) -> Result<()>;
+
     async fn create_tenant(&self, new: NewTenant, audit: Entry) -> Result<Tenant>;
     async fn tenant(&self, id: &TenantId) -> Result<Option<Tenant>>;
     async fn tenants(&self, page: &Page) -> Result<Vec<Tenant>>;

@@ -37,12 +37,13 @@ const STATEMENT_TIMEOUT_MS: &str = "1500";
 /// PostgreSQL's default of 100 is shared by all nodes.
 const CONNECTIONS: u32 = 10;
 
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "tenants streams keys", include_str!("../../migrations/postgres/0001_tenants_streams_keys.sql")),
     (2, "webhooks usage replays", include_str!("../../migrations/postgres/0002_webhooks_usage_replays.sql")),
     (3, "key sets events", include_str!("../../migrations/postgres/0003_key_sets_events.sql")),
     (4, "users", include_str!("../../migrations/postgres/0004_users.sql")),
     (5, "events by stream", include_str!("../../migrations/postgres/0005_events_by_stream.sql")),
+    (6, "root check", include_str!("../../migrations/postgres/0006_root_check.sql")),
 ];
 
 /// Readers and writers alike.

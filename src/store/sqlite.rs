@@ -38,12 +38,13 @@ const CALL_TIMEOUT: Duration = Duration::from_millis(1_800);
 /// Readers don't wait for the writer (WAL), so a few go on beside it.
 const READERS: u32 = 4;
 
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "tenants streams keys", include_str!("../../migrations/sqlite/0001_tenants_streams_keys.sql")),
     (2, "webhooks usage replays", include_str!("../../migrations/sqlite/0002_webhooks_usage_replays.sql")),
     (3, "key sets events", include_str!("../../migrations/sqlite/0003_key_sets_events.sql")),
     (4, "users", include_str!("../../migrations/sqlite/0004_users.sql")),
     (5, "events by stream", include_str!("../../migrations/sqlite/0005_events_by_stream.sql")),
+    (6, "root check", include_str!("../../migrations/sqlite/0006_root_check.sql")),
 ];
 
 /// SQLite has one writer at a time, whose lock it gives to whoever happens to ask next. So writers stand in line for one

@@ -256,6 +256,9 @@ use weir::store::*;
 
 away! { Store:
     ping() -> ();
+    root_check() -> Option<Hash>;
+    keep_root_check(check: &Hash) -> Hash;
+    forget_root_check() -> ();
     create_tenant(new: NewTenant, audit: Entry) -> Tenant;
     tenant(id: &TenantId) -> Option<Tenant>;
     tenants(page: &Page) -> Vec<Tenant>;

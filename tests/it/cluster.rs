@@ -379,6 +379,16 @@ async fn what_was_changed_while_a_node_could_not_hear_of_it_holds_once_it_can() 
 }
 
 #[actix_rt::test]
+async fn a_node_with_another_root_secret_does_not_join() {
+    let cluster = Cluster::start().await;
+    let _one = cluster.node("one").await;
+    let (code, said) =
+        cluster.refused_with("two", &[("WEIR_SECRET", "a secret that no other node has, not one")]).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("`secret` (WEIR_SECRET) is not the root secret"), "{said}");
+}
+
+#[actix_rt::test]
 async fn a_second_process_by_the_name_of_a_node_is_refused_and_one_after_a_crash_is_not() {
     let cluster = Cluster::start().await;
     let [one, two] = cluster.nodes(["one", "two"]).await;

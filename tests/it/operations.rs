@@ -104,3 +104,37 @@ async fn who_reads_the_metrics_is_told_of_the_database_though_nobody_asks_whethe
     let told = weir.client.get(format!("http://{}/metrics", weir.internal)).send().await.unwrap().text().await.unwrap();
     assert!(told.contains("\nweir_degraded{part=\"sql\"} 0\n"), "{told}");
 }
+
+#[actix_rt::test]
+async fn a_database_without_its_secret_is_refused_and_left_as_it_is() {
+    let mut weir = Weir::start().await;
+    let stream = weir.public_stream().await;
+    weir.signal("TERM");
+    assert_eq!(weir.ended().await, Some(0));
+    let (data, secret) = (weir.data.clone(), weir.data.path().join("data/secret"));
+    let kept = std::fs::read_to_string(&secret).unwrap();
+
+    std::fs::remove_file(&secret).unwrap();
+    let (code, said) = Weir::refused_in(&data, &[]).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("is missing: restore data/secret, or set WEIR_SECRET"), "{said}");
+    assert!(!secret.exists(), "none is made in its place");
+    let other = "another root secret of enough characters";
+    let (code, said) = Weir::refused_in(&data, &[("WEIR_SECRET", other)]).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("`secret` (WEIR_SECRET) is not the root secret"), "{said}");
+    assert!(!said.contains(other), "{said}");
+
+    let again = Weir::start_in(data.clone(), &[("WEIR_SECRET", kept.trim())]).await;
+    let _encoder = Encoder::start(&again.rtmp_url(&stream.key)).await;
+    again.until_state(&stream, "live").await;
+    drop(again);
+
+    let mut accept = Command::new(env!("CARGO_BIN_EXE_weir"));
+    accept.args(["migrate", "--accept-secret"]).current_dir(data.path()).env_clear();
+    let accepted = accept.output().unwrap();
+    assert!(accepted.status.success(), "{}", String::from_utf8_lossy(&accepted.stderr));
+    let anew = Weir::start_in(data, &[]).await;
+    assert_eq!(anew.get(&format!("/streams/{}", stream.id)).await["playback_id"], stream.playback_id.as_str());
+    assert!(Encoder::start_at(&anew.rtmp_url(&stream.key), 0).await.is_err(), "the old key is void");
+}

@@ -74,7 +74,8 @@ async fn contents(store: &dyn Store) -> String {
     let audit = store.audit(None, 100, None).await.unwrap();
     let sign_in = store.sign_in(&records::hash(50), records::CREATED_US).await.unwrap();
     let login = sign_in.as_ref().map(|(_, user)| (user.login.clone(), user.password.clone()));
-    let mut text = format!("{tenants:#?}{streams:#?}{audit:#?}{sign_in:?}{login:?}");
+    let check = store.root_check().await.unwrap().map(|check| *check.as_bytes());
+    let mut text = format!("{tenants:#?}{streams:#?}{audit:#?}{sign_in:?}{login:?}{check:?}");
     for stream in &streams {
         let keys = store.stream_keys(&stream.id).await.unwrap();
         let play = store.play(&stream.playback_id).await.unwrap();
@@ -90,14 +91,15 @@ fn a_database_is_copied_to_postgresql_and_back() {
     let before = block_on(async {
         let store = Sqlite::open(&first).await.unwrap();
         fill(&store).await;
+        store.keep_root_check(&Secrets::derive(ROOT).unwrap().check()).await.unwrap();
         let before = contents(&store).await;
         store.close().await;
         before
     });
     let postgres = postgres::shared().database();
-    let from = |url: &str| migrate::Arguments { from: DatabaseUrl::parse(url) };
+    let from = |url: &str| migrate::Arguments { from: DatabaseUrl::parse(url), accept_secret: false };
     let said = migrate::run(&from(&sqlite_url(&first)), &config(&postgres)).unwrap();
-    assert!(said.starts_with("23 rows were copied"), "{said}");
+    assert!(said.starts_with("24 rows were copied"), "{said}");
     migrate::run(&from(&postgres), &config(&sqlite_url(&last))).unwrap();
 
     block_on(async {
@@ -120,7 +122,7 @@ fn a_database_that_is_in_use_or_not_there_is_not_copied() {
     let folder = tempfile::tempdir().unwrap();
     let (used, target) = (folder.path().join("used.db"), folder.path().join("target.db"));
     let _node = block_on(Sqlite::open(&used)).unwrap();
-    let from = |path: &Path| migrate::Arguments { from: Some(DatabaseUrl::Sqlite(path.into())) };
+    let from = |path: &Path| migrate::Arguments { from: Some(DatabaseUrl::Sqlite(path.into())), accept_secret: false };
     let refused = migrate::run(&from(&used), &config(&sqlite_url(&target))).unwrap_err().to_string();
     assert!(refused.contains("in use by another process"), "{refused}");
     let refused = migrate::run(&from(&folder.path().join("none.db")), &config(&sqlite_url(&target))).unwrap_err();

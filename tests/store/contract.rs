@@ -448,3 +448,13 @@ pub(super) async fn the_audit_goes_newest_first_and_by_tenant(bench: &Bench) {
     let of_one = bench.store.audit(Some(&one), 9, None).await.unwrap();
     assert_eq!(of_one.iter().map(|line| &line.entry).collect::<Vec<_>>(), [&written[4], &written[2], &written[0]]);
 }
+
+pub(super) async fn of_root_secrets_the_first_one_s_check_is_kept_until_it_is_forgotten(bench: &Bench) {
+    let (first, second) = (records::hash(1), records::hash(2));
+    assert_eq!(bench.store.root_check().await.unwrap(), None);
+    assert_eq!(bench.store.keep_root_check(&first).await.unwrap(), first);
+    assert_eq!(bench.store.keep_root_check(&second).await.unwrap(), first);
+    assert_eq!(bench.store.root_check().await.unwrap(), Some(first));
+    bench.store.forget_root_check().await.unwrap();
+    assert_eq!(bench.store.keep_root_check(&second).await.unwrap(), second);
+}

@@ -8,6 +8,7 @@ mod key_sets;
 mod keys;
 mod ledger;
 mod people;
+mod root;
 mod rows;
 mod streams;
 mod tenants;
@@ -66,6 +67,18 @@ impl Store for Own {
             Ok(())
         })
         .await
+    }
+
+    async fn root_check(&self) -> Result<Option<Hash>> {
+        run(root::check(&self.pool)).await
+    }
+
+    async fn keep_root_check(&self, check: &Hash) -> Result<Hash> {
+        run(root::keep(&self.pool, check)).await
+    }
+
+    async fn forget_root_check(&self) -> Result<()> {
+        run(root::forget(&self.pool)).await
     }
 
     async fn create_tenant(&self, new: NewTenant, audit: Entry) -> Result<Tenant> {

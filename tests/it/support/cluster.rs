@@ -42,8 +42,13 @@ impl Cluster {
 
     /// Of one that does not start: its exit code and what it said.
     pub async fn refused(&self, name: &str) -> (Option<i32>, String) {
+        self.refused_with(name, &[]).await
+    }
+
+    pub async fn refused_with(&self, name: &str, more: &[(&str, &str)]) -> (Option<i32>, String) {
         let redis = format!("redis://{}", self.redis.address());
-        let settings = self.settings(name, &redis);
+        let mut settings = self.settings(name, &redis).to_vec();
+        settings.extend_from_slice(more);
         Weir::refused(&settings).await
     }
 

@@ -89,8 +89,11 @@ impl Weir {
 
     /// The exit code of one that does not start, and what it said.
     pub async fn refused(settings: &[(&str, &str)]) -> (Option<i32>, String) {
-        let data = TempDir::new().unwrap();
-        let mut command = Self::command(&data, settings);
+        Self::refused_in(&TempDir::new().unwrap(), settings).await
+    }
+
+    pub async fn refused_in(data: &TempDir, settings: &[(&str, &str)]) -> (Option<i32>, String) {
+        let mut command = Self::command(data, settings);
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
