@@ -194,7 +194,7 @@ impl Node {
                 .configure(api::ui)
         })?;
         self.http.push(server.handle());
-        self.tasks.push(run(server));
+        run(server);
         Ok(())
     }
 
@@ -220,7 +220,7 @@ impl Node {
                 .route("/metrics", web::get().to(metrics))
         })?;
         self.http.push(server.handle());
-        self.tasks.push(run(server));
+        run(server);
         Ok(())
     }
 
@@ -397,12 +397,13 @@ fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn run(server: actix_server::Server) -> JoinHandle<()> {
+/// Until it is stopped by its handle.
+fn run(server: actix_server::Server) {
     actix_rt::spawn(async move {
         if let Err(error) = server.await {
             tracing::error!(%error, "an HTTP server ended");
         }
-    })
+    });
 }
 
 async fn keep_certificate(certificate: Arc<Reloading>) {

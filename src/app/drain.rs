@@ -45,11 +45,15 @@ impl Node {
         // Connections that don't end are cut with the process.
         let _ = actix_rt::time::timeout(PUBLISHERS_END, self.publishers.wait_until_idle()).await;
         self.beat.leave().await;
-        for server in &self.http {
-            server.stop(false).await;
-        }
         for task in &self.tasks {
             task.abort();
+        }
+        // Before the threads on which somebody may still wait for an answer end.
+        if let Err(error) = self.parts.store.close().await {
+            tracing::warn!(%error, "the database was left while it was asked something");
+        }
+        for server in &self.http {
+            server.stop(false).await;
         }
         for arbiter in &self.arbiters {
             arbiter.stop();

@@ -133,6 +133,10 @@ impl Store for Memory {
         Ok(())
     }
 
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn root_check(&self) -> Result<Option<Hash>> {
         Ok(self.tables().root_check)
     }

@@ -73,6 +73,8 @@ pub enum Conflict {
 pub trait Store: Ledger + KeySets + People {
     /// Whether it answers.
     async fn ping(&self) -> Result<()>;
+    /// Waits for what is under way, and answers nothing from then on: a connection can't be given back without a runtime.
+    async fn close(&self) -> Result<()>;
 
     /// By which a start knows whether its root secret is the one that the keys in here were made with.
     async fn root_check(&self) -> Result<Option<Hash>>;

@@ -256,6 +256,7 @@ use weir::store::*;
 
 away! { Store:
     ping() -> ();
+    close() -> ();
     root_check() -> Option<Hash>;
     keep_root_check(check: &Hash) -> Hash;
     forget_root_check() -> ();

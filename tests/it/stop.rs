@@ -1,5 +1,9 @@
-use crate::support::{Encoder, Seen, Viewer, Weir};
-use std::process::Command;
+use crate::support::{ADMIN_KEY, Encoder, Seen, Viewer, Weir, until};
+use serde_json::json;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[actix_rt::test]
 async fn sigterm_tells_viewers_and_publishers_and_ends_with_0() {
@@ -105,4 +109,64 @@ fn an_error_is_said_once() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let (_, why) = said.trim().rsplit_once(": ").unwrap();
     assert_eq!((output.status.code(), said.matches(why).count()), (Some(1), 1), "{said}");
+}
+
+/// Has the lock for writing until it is killed.
+const HOLD: &str = "import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute('BEGIN IMMEDIATE')
+print('held', flush=True)
+time.sleep(60)";
+
+#[actix_rt::test]
+async fn what_the_database_is_asked_as_a_node_ends_is_waited_for() {
+    let mut weir = Weir::start().await;
+    let mut hold = Command::new("python3");
+    hold.args(["-c", HOLD]).arg(weir.data.path().join("data/weir.db")).stdout(Stdio::piped());
+    let mut hold = hold.spawn().unwrap();
+    let mut held = String::new();
+    BufReader::new(hold.stdout.take().unwrap()).read_line(&mut held).unwrap();
+    let answers = Arc::new(AtomicUsize::new(0));
+    for _ in 0..4 {
+        let (client, url) = (weir.client.clone(), format!("http://{}/api/v1/tenants", weir.http));
+        let answers = answers.clone();
+        actix_rt::spawn(async move {
+            let ask = || client.post(&url).bearer_auth(ADMIN_KEY).json(&json!({ "name": "late" })).send();
+            while ask().await.is_ok_and(|answer| answer.status() == 503) {
+                answers.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    // Once one was answered the others wait for the lock, each in its turn.
+    until("an answer", || (answers.load(Ordering::Relaxed) > 0).then_some(())).await;
+    weir.signal("TERM");
+    assert_eq!(weir.ended().await, Some(0));
+    hold.kill().unwrap();
+    hold.wait().unwrap();
+    let log = weir.log.lock().unwrap();
+    assert!(!log.contains("panicked") && !log.contains("\"ERROR\""), "{log}");
+}
+
+#[test]
+fn a_demo_that_is_ended_ends_without_a_word() {
+    let data = tempfile::TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.arg("demo").current_dir(data.path()).env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+    for listener in ["WEIR_HTTP_LISTEN", "WEIR_RTMP_LISTEN", "WEIR_INTERNAL_LISTEN"] {
+        command.env(listener, "127.0.0.1:0");
+    }
+    let mut demo = command.spawn().unwrap();
+    let mut said = BufReader::new(demo.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Ctrl-C ends it.") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it ended");
+    }
+    // Published by now.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(Command::new("kill").arg("-INT").arg(demo.id().to_string()).status().unwrap().success());
+    assert_eq!(demo.wait().unwrap().code(), Some(0));
+    let mut errors = String::new();
+    demo.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert_eq!(errors, "");
 }

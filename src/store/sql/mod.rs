@@ -69,6 +69,14 @@ impl Store for Own {
         .await
     }
 
+    async fn close(&self) -> Result<()> {
+        run(async {
+            Own::close(self).await;
+            Ok(())
+        })
+        .await
+    }
+
     async fn root_check(&self) -> Result<Option<Hash>> {
         run(root::check(&self.pool)).await
     }
