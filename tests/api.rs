@@ -10,6 +10,8 @@ mod conventions;
 mod errors;
 #[path = "api/health.rs"]
 mod health;
+#[path = "api/listening.rs"]
+mod listening;
 #[path = "support/postgres.rs"]
 #[allow(dead_code, reason = "others stop and ask it")]
 mod postgres;

@@ -3,6 +3,7 @@ use super::input::{Body, Check, Paging, Query, Scope, check_name};
 use super::show::{List, position, time};
 use super::{Error, State};
 use crate::auth::key;
+use crate::cluster::Message;
 use crate::id::{KeyId, TenantId};
 use crate::store::{ApiKey, Page, Role};
 use actix_web::{HttpResponse, web};
@@ -119,5 +120,6 @@ pub(super) async fn delete(
     let id = KeyId::parse(&id).map_err(|_| Error::NotFound("API key"))?;
     let entry = caller.entry(&state, tenant.as_ref(), "api_key.delete", id.as_str());
     state.store.delete_api_key(tenant.as_ref(), &id, entry).await?;
+    state.tell(Message::AccessChanged { actor: id.to_string() }).await;
     Ok(HttpResponse::NoContent().finish())
 }

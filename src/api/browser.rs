@@ -79,7 +79,14 @@ pub(super) async fn identify(
     touch(state, &sign_in, now_us).await?;
     let Grant { tenant, role } = grant(&user, wanted(request)?)?;
     let actor = user.id.to_string();
-    Ok(Caller { actor, role, tenant, client, browser: Some(Arc::new(Browser { user, hash })) })
+    Ok(Caller { actor, role, tenant, client, browser: Some(Arc::new(Browser { user, hash })), key: None })
+}
+
+/// In this browser, for the tenant that the caller asked for, with no other role.
+pub(super) async fn is_still_signed_in(state: &State, browser: &Browser, caller: &Caller) -> Result<bool, Error> {
+    let found = state.store.sign_in(&browser.hash, state.now_us()).await?;
+    let granted = found.and_then(|(_, user)| grant(&user, caller.tenant.clone()).ok());
+    Ok(granted.is_some_and(|granted| granted.role == caller.role))
 }
 
 async fn touch(state: &State, sign_in: &SignIn, now_us: i64) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use super::browser::{self, Browser};
 use super::{Error, State, replay};
 use crate::auth::key::ApiKey;
+use crate::auth::secret::Hash;
 use crate::id::TenantId;
 use crate::net::client::Client;
 use crate::net::io::Connection;
@@ -37,6 +38,8 @@ pub(super) struct Caller {
     pub(super) client: Client,
     /// Of one who is signed in.
     pub(super) browser: Option<Arc<Browser>>,
+    /// Of one who shows an API key that has a row.
+    pub(super) key: Option<Hash>,
 }
 
 impl Caller {
@@ -105,10 +108,9 @@ pub(super) async fn check<B: MessageBody + 'static>(
     let Some(needed) = needed else { return Ok(next.call(request).await?.map_into_boxed_body()) };
     match admit(needed, &request).await {
         Ok(caller) => {
-            let actor = caller.actor.clone();
-            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(caller.clone());
             if request.method() == Method::POST && request.headers().contains_key(replay::HEADER) {
-                return replay::once(actor, request, next).await;
+                return replay::once(caller, request, next).await;
             }
             Ok(next.call(request).await?.map_into_boxed_body())
         }
@@ -140,6 +142,10 @@ async fn admit(needed: Role, request: &ServiceRequest) -> Result<Caller, Error> 
         audit_refusal(state, &caller.actor, caller.tenant.as_ref(), client.address, &asked).await;
         return Err(Error::Forbidden { needed });
     }
+    // What a reader may change is of its own sign-in.
+    if !request.method().is_safe() && needed != Role::Reader {
+        check_enabled(state, &caller).await?;
+    }
     Ok(caller)
 }
 
@@ -152,7 +158,8 @@ async fn identify(state: &State, request: &HttpRequest, client: Client) -> Resul
     let key = api_key(request).ok_or(Error::Unauthorized)?;
     let hash = state.secrets.hash(key.reveal());
     if state.admin_key.as_ref() == Some(&hash) {
-        return Ok(Caller { actor: ADMIN.to_owned(), role: Role::Platform, tenant: None, client, browser: None });
+        let actor = ADMIN.to_owned();
+        return Ok(Caller { actor, role: Role::Platform, tenant: None, client, browser: None, key: None });
     }
     let (address, now) = (client.address, state.clock.monotonic());
     let wait = state.tries().wait(address, &hash, now);
@@ -168,7 +175,32 @@ async fn identify(state: &State, request: &HttpRequest, client: Client) -> Resul
     if found.last_used_us.is_none_or(|at| now_us - at > TOUCH_EVERY_US) {
         state.store.touch_api_key(&found.id, now_us).await?;
     }
-    Ok(Caller { actor: found.id.to_string(), role: found.role, tenant: found.tenant, client, browser: None })
+    let (actor, role, tenant) = (found.id.to_string(), found.role, found.tenant);
+    Ok(Caller { actor, role, tenant, client, browser: None, key: Some(hash) })
+}
+
+/// Whether one who was let in could still be; an error: it can't be read just now.
+pub(super) async fn is_still_let_in(state: &State, caller: &Caller) -> Result<bool, Error> {
+    let is_known = match (&caller.browser, &caller.key) {
+        (Some(browser), _) => browser::is_still_signed_in(state, browser, caller).await?,
+        (None, Some(key)) => state.store.api_key_by_hash(key).await?.is_some(),
+        (None, None) => true,
+    };
+    match check_enabled(state, caller).await {
+        Ok(()) => Ok(is_known),
+        Err(Error::TenantDisabled | Error::Unauthorized) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A disabled tenant's own can't change anything; the platform can.
+pub(super) async fn check_enabled(state: &State, caller: &Caller) -> Result<(), Error> {
+    let Some(tenant) = caller.tenant.as_ref().filter(|_| caller.role != Role::Platform) else { return Ok(()) };
+    match state.store.tenant(tenant).await? {
+        Some(tenant) if tenant.disabled_us.is_none() => Ok(()),
+        Some(_) => Err(Error::TenantDisabled),
+        None => Err(Error::Unauthorized),
+    }
 }
 
 fn api_key(request: &HttpRequest) -> Option<ApiKey> {

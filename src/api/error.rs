@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Told with 503; the store is asked again at once, a person or program waits a little.
 const RETRY_AFTER_S: u32 = 1;
 
+/// By then a listener who went away is known to have gone.
+const LEFT_AFTER_S: u32 = 15;
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// One answer for each reason.
@@ -29,6 +32,10 @@ pub enum Error {
     CrossSite,
     #[error("too many sign in just now, try again")]
     Busy,
+    #[error("at most {most} connections listen to events by one key or user at once")]
+    TooManyListeners { most: u32 },
+    #[error("the tenant is disabled: it can be looked at, and nothing can be changed")]
+    TenantDisabled,
     #[error("more requests than this key may make")]
     TooManyRequests { wait: Duration },
     #[error("a request with this Idempotency-Key is being worked on, try again")]
@@ -73,6 +80,8 @@ impl Error {
             Self::WrongLogin => (StatusCode::UNAUTHORIZED, "wrong_login"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross_site"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::TooManyListeners { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_listeners"),
+            Self::TenantDisabled => (StatusCode::FORBIDDEN, "tenant_disabled"),
             Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::IdempotencyRunning => (StatusCode::CONFLICT, "idempotency_running"),
             Self::IdempotencyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
@@ -98,6 +107,7 @@ impl Error {
             Self::TooManyTries { wait } | Self::TooManyLogins { wait } | Self::TooManyRequests { wait } => {
                 problem.with_retry_after(wait.as_secs().max(1).try_into().unwrap_or(60))
             }
+            Self::TooManyListeners { .. } => problem.with_retry_after(LEFT_AFTER_S),
             Self::Overtaken | Self::Unavailable | Self::Busy | Self::IdempotencyRunning => {
                 problem.with_retry_after(RETRY_AFTER_S)
             }

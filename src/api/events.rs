@@ -1,9 +1,11 @@
 //! Server-sent events: what happens to a tenant's streams, as it happens.
 
-use super::caller::Caller;
+use super::caller::{Caller, check_enabled, is_still_let_in};
 use super::input::Query;
+use super::listeners::Place;
 use super::streams::find;
 use super::{Error, State};
+use crate::cluster::Message;
 use crate::hooks::Event;
 use crate::id::{EventId, StreamId, TenantId};
 use crate::store::Happened;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 
 /// A comment keeps proxies from closing a connection on which nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -25,11 +28,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// With it a listener says what it heard last (HTML, Server-sent events).
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// Listeners come back after this, so that a key which was deleted does not listen for longer.
+/// Listeners come back after this, so that a sign-in which ran out does not listen for longer.
 const LIFETIME: Duration = Duration::from_secs(300);
 
 /// Events that one who was away is told of; past it, it is told that it missed some.
 const MISSED_MAX: u32 = 500;
+
+/// Where the database does not tell whether a listener may stay, it is asked again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +48,12 @@ struct Listener {
     events: Receiver<Arc<Event>>,
     tenant: Option<TenantId>,
     stream: Option<StreamId>,
-    ends: tokio::time::Instant,
+    caller: Caller,
+    state: web::Data<State>,
+    place: Place,
+    /// Whether it may stay is to be looked at by then.
+    look_at: Option<Instant>,
+    ends: Instant,
     /// Before anything else.
     first: VecDeque<String>,
     /// What was told already, from what was kept.
@@ -55,6 +66,7 @@ pub(super) async fn listen(
     query: Query<Listen>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Error> {
+    check_enabled(&state, &caller).await?;
     let stream = match &query.0.stream {
         Some(id) => Some(find(&state, &caller, id).await?.id),
         None => None,
@@ -63,9 +75,14 @@ pub(super) async fn listen(
         events: state.feed.listen(),
         tenant: caller.scope(query.0.tenant.as_deref())?,
         stream,
-        ends: tokio::time::Instant::now() + LIFETIME,
+        place: state.listeners.enter(&caller.actor)?,
+        // What changed before it had its place was not told to it.
+        look_at: Some(Instant::now()),
+        ends: Instant::now() + LIFETIME,
         first: VecDeque::from(["retry: 2000\n: listening\n\n".to_owned()]),
         told: HashSet::new(),
+        state: state.clone(),
+        caller,
     };
     let last = request.headers().get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
     if let Some(last) = last.and_then(|id| EventId::parse(id).ok()) {
@@ -95,24 +112,56 @@ impl Listener {
         }
     }
 
-    /// None: the connection has lasted long enough.
+    /// None: the connection has lasted long enough, or its right to listen is gone.
     async fn next(&mut self) -> Option<String> {
         if let Some(first) = self.first.pop_front() {
             return Some(first);
         }
+        let told_by = Instant::now() + KEEP_ALIVE;
         loop {
-            let wait = self.ends.min(tokio::time::Instant::now() + KEEP_ALIVE);
-            match tokio::time::timeout_at(wait, self.events.recv()).await {
-                Ok(Ok(event)) if self.is_for(&event) => return Some(shown(&event.happened(), event.is_kept())),
-                Ok(Ok(_)) => {}
-                Ok(Err(RecvError::Lagged(missed))) => {
-                    return Some(format!("event: missed\ndata: {{\"events\":{missed}}}\n\n"));
+            let wait = told_by.min(self.ends).min(self.look_at.unwrap_or(self.ends));
+            tokio::select! {
+                told = self.events.recv() => match told {
+                    Ok(event) if self.is_for(&event) => return Some(shown(&event.happened(), event.is_kept())),
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(missed)) => {
+                        return Some(format!("event: missed\ndata: {{\"events\":{missed}}}\n\n"));
+                    }
+                    Err(RecvError::Closed) => return None,
+                },
+                changed = self.place.changes.recv() => {
+                    if self.is_concerned(changed) && !self.may_stay().await {
+                        return None;
+                    }
                 }
-                Ok(Err(RecvError::Closed)) => return None,
-                Err(_) if tokio::time::Instant::now() >= self.ends => return None,
-                Err(_) => return Some(": still here\n\n".to_owned()),
+                () = tokio::time::sleep_until(wait) => {
+                    let now = Instant::now();
+                    let must_look = self.look_at.is_some_and(|at| at <= now);
+                    if now >= self.ends || (must_look && !self.may_stay().await) {
+                        return None;
+                    }
+                    if now >= told_by {
+                        return Some(": still here\n\n".to_owned());
+                    }
+                }
             }
         }
+    }
+
+    fn is_concerned(&self, changed: Result<Message, RecvError>) -> bool {
+        match changed {
+            Ok(Message::AccessChanged { actor }) => actor == self.caller.actor,
+            Ok(Message::TenantChanged { tenant } | Message::TenantDeleted { tenant }) => {
+                self.caller.tenant.as_ref() == Some(&tenant)
+            }
+            _ => true,
+        }
+    }
+
+    async fn may_stay(&mut self) -> bool {
+        let looked = is_still_let_in(&self.state, &self.caller).await;
+        self.look_at = looked.is_err().then(|| Instant::now() + LOOK_AGAIN);
+        looked.unwrap_or(true)
     }
 
     fn is_for(&self, event: &Event) -> bool {

@@ -7,6 +7,7 @@ use super::revision::Meant;
 use super::{Error, State};
 use crate::auth::key::{BrowserKey, LinkKey};
 use crate::auth::password;
+use crate::cluster::Message;
 use crate::id::{TenantId, UserId};
 use crate::net::client::Client;
 use crate::store::{Entry, Grant, Link, Outcome, Purpose, Role, SignIn, User};
@@ -136,6 +137,7 @@ async fn redeemed(state: &State, client: &Client, link: &str, body: &Login) -> R
     if found.purpose == Purpose::Password {
         let entry = Entry { action: "user.logout_all".to_owned(), ..entry };
         state.store.delete_sign_ins(&user.id, None, entry).await?;
+        state.tell(Message::AccessChanged { actor: user.id.to_string() }).await;
     }
     Ok(user)
 }
@@ -200,7 +202,7 @@ async fn signed_in(state: &State, client: Client, user: User) -> Result<HttpResp
     state.store.create_sign_in(new, entry).await?;
     let Some(Grant { tenant, role }) = user.grants.first().cloned() else { return Err(Error::WrongLogin) };
     let browser = Some(std::sync::Arc::new(Browser { user, hash }));
-    let caller = Caller { actor: String::new(), role, tenant, client, browser };
+    let caller = Caller { actor: String::new(), role, tenant, client, browser, key: None };
     Ok(HttpResponse::Ok().cookie(browser::cookie(&key)).json(view(state, &caller).await?))
 }
 
@@ -286,6 +288,7 @@ pub(super) async fn patch_me(
     if has_new_password {
         let entry = caller.entry(&state, caller.tenant.as_ref(), "user.logout_all", user.id.as_str());
         state.store.delete_sign_ins(&user.id, Some(hash), entry).await?;
+        state.tell(Message::AccessChanged { actor: user.id.to_string() }).await;
     }
     let browser = Some(std::sync::Arc::new(Browser { user, hash: *hash }));
     Ok(web::Json(view(&state, &Caller { browser, ..caller }).await?))
@@ -305,6 +308,7 @@ pub(super) async fn logout(state: web::Data<State>, caller: Caller) -> Result<Ht
     let Browser { user, hash } = own(&caller)?;
     let entry = caller.entry(&state, caller.tenant.as_ref(), "user.logout", user.id.as_str());
     state.store.delete_sign_in(hash, entry).await?;
+    state.tell(Message::AccessChanged { actor: user.id.to_string() }).await;
     Ok(HttpResponse::NoContent().cookie(browser::no_cookie()).finish())
 }
 
@@ -313,5 +317,6 @@ pub(super) async fn logout_all(state: web::Data<State>, caller: Caller) -> Resul
     let Browser { user, .. } = own(&caller)?;
     let entry = caller.entry(&state, caller.tenant.as_ref(), "user.logout_all", user.id.as_str());
     state.store.delete_sign_ins(&user.id, None, entry).await?;
+    state.tell(Message::AccessChanged { actor: user.id.to_string() }).await;
     Ok(HttpResponse::NoContent().cookie(browser::no_cookie()).finish())
 }

@@ -12,6 +12,7 @@ mod first_start;
 mod hashing;
 mod health;
 mod input;
+mod listeners;
 mod live;
 mod login;
 mod nodes;
@@ -47,6 +48,7 @@ use crate::net::client::Trusted;
 use crate::store::Store;
 use crate::stream::registry::Registry;
 use hashing::Hashing;
+use listeners::Listeners;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use elsewhere::internal;
@@ -91,6 +93,7 @@ pub struct State {
     rates: Mutex<Rates>,
     logins: Mutex<Logins>,
     hashing: Hashing,
+    listeners: Arc<Listeners>,
 }
 
 /// What the composition root hands over.
@@ -114,6 +117,8 @@ impl State {
     pub fn new(parts: Parts, config: &Config) -> Self {
         let Parts { store, bus, registry, secrets, clock, random, trusted, feed, health, .. } = parts;
         let Parts { on_stream_key, nodes, peers, .. } = parts;
+        let listeners = Listeners::new();
+        bus.subscribe(listeners.clone());
         Self {
             admin_key: config.admin_key.as_ref().map(|key| secrets.hash(key.reveal())),
             node: nodes.myself.node.clone(),
@@ -126,6 +131,7 @@ impl State {
             started_us: clock.unix_us(),
             feed,
             health,
+            listeners,
             on_stream_key,
             nodes,
             peers,

@@ -1,8 +1,9 @@
 //! `Idempotency-Key`: who asks again with the same key gets the first answer, and nothing is done twice.
 
-use super::browser::TENANT;
+use super::caller::Caller;
 use super::input::read;
 use super::{Error, State};
+use crate::id::TenantId;
 use crate::net::problem::REQUEST_ID;
 use crate::store::{Answer, Replay};
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
@@ -23,13 +24,13 @@ const KEY_BYTES_MAX: usize = 255;
 
 /// Does what is asked, unless it was done before. Goes on to the end where the client leaves meanwhile: it comes back.
 pub(super) async fn once<B: MessageBody + 'static>(
-    actor: String,
+    caller: Caller,
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let state = request.app_data::<web::Data<State>>().cloned();
     let begun = match &state {
-        Some(state) => begin(state, &actor, &mut request).await,
+        Some(state) => begin(state, &caller, &mut request).await,
         None => Err(Error::Internal),
     };
     let (state, id) = match (begun, state) {
@@ -51,15 +52,15 @@ enum Begun {
     Done(Answer),
 }
 
-async fn begin(state: &State, actor: &str, request: &mut ServiceRequest) -> Result<Begun, Error> {
+async fn begin(state: &State, caller: &Caller, request: &mut ServiceRequest) -> Result<Begun, Error> {
     let key = request.headers().get(HEADER).and_then(|key| key.to_str().ok()).unwrap_or_default();
     let is_plain = key.bytes().all(|b| (b' '..=b'~').contains(&b));
     if !is_plain || !(1..=KEY_BYTES_MAX).contains(&key.len()) {
         return Err(Error::invalid(HEADER, "it is no such key", "1 to 255 printable characters of ASCII"));
     }
     // The same person's key means another thing in another tenant.
-    let tenant = request.headers().get(TENANT).and_then(|tenant| tenant.to_str().ok()).unwrap_or_default();
-    let id = hex(&state.secrets.hash(&format!("replay {actor} {tenant} {key}")));
+    let tenant = caller.tenant.as_ref().map_or("", TenantId::as_str);
+    let id = hex(&state.secrets.hash(&format!("replay {} {tenant} {key}", caller.actor)));
     let body = read(&mut request.take_payload(), state.body_bytes_max).await?;
     let asked = format!("{} {} {}", request.method(), request.uri(), String::from_utf8_lossy(&body));
     request.set_payload(payload(body));

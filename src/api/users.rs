@@ -8,6 +8,7 @@ use super::show::{Linker, List, position, revised, time};
 use super::{Error, Random, State};
 use crate::auth::key::{LinkKey, RANDOM_BYTES};
 use crate::auth::secret::Secrets;
+use crate::cluster::Message;
 use crate::id::{TenantId, UserId};
 use crate::store::{self, Entry, Grant, Link, Outcome, Page, Purpose, Role, Store, User};
 use actix_web::http::StatusCode;
@@ -282,6 +283,7 @@ pub(super) async fn patch(
         Ok(state.store.update_user(&user, entry).await?)
     };
     let user = meant.apply(change).await?;
+    state.tell(Message::AccessChanged { actor: user.id.to_string() }).await;
     Ok(revised(StatusCode::OK, user.revision, view(&caller, &user)))
 }
 
@@ -308,9 +310,10 @@ pub(super) async fn delete(
         } else {
             state.store.update_user(&user, entry).await?;
         }
-        Ok(())
+        Ok(user.id)
     };
-    Meant::Any.apply(change).await?;
+    let user = Meant::Any.apply(change).await?;
+    state.tell(Message::AccessChanged { actor: user.to_string() }).await;
     Ok(HttpResponse::NoContent().finish())
 }
 

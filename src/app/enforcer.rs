@@ -153,7 +153,8 @@ impl Listener for Enforcer {
                 }
             }
             Message::NodeDraining { node } if *node == self.node => self.drain.notify_one(),
-            Message::NodeDraining { .. } => {}
+            // Of the API alone.
+            Message::NodeDraining { .. } | Message::AccessChanged { .. } => {}
         }
     }
 }

@@ -200,6 +200,10 @@ pub enum Message {
     SigningKeysChanged {
         tenant: TenantId,
     },
+    /// Who asks the API by this key or as this user may have lost the right to.
+    AccessChanged {
+        actor: String,
+    },
     SessionKicked {
         session: SessionId,
     },

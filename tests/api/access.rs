@@ -108,6 +108,30 @@ async fn another_tenants_things_are_not_there() {
 }
 
 #[actix_web::test]
+async fn a_disabled_tenant_is_looked_at_and_not_changed_but_by_the_platform() {
+    let api = Api::new();
+    let tenant = api.tenant("a").await;
+    let stream = api.stream(&tenant, "s").await;
+    let stream = stream["id"].as_str().unwrap();
+    let owner = api.api_key(Some(&tenant), "owner").await;
+    let path = format!("/tenants/{tenant}");
+    assert_eq!(api.patch(&path, json!({ "disabled": true })).await.status, StatusCode::OK);
+    for route in ROUTES.iter().filter(|route| route.role.is_some_and(|role| role != Role::Platform)) {
+        let request = owner.request(route.method.clone(), &address(route, &tenant, stream));
+        let answer = owner.send(if route.method.is_safe() { request } else { request.set_json(json!({})) }).await;
+        // Of one's own sign-in, which a key has not.
+        let is_own = route.role == Some(Role::Reader);
+        let is_refused = (!route.method.is_safe() && !is_own) || route.path == "/events";
+        assert_eq!(answer.body["code"] == "tenant_disabled", is_refused, "{} {}", route.method, route.path);
+        assert_eq!(answer.status == StatusCode::FORBIDDEN, is_refused, "{} {}", route.method, route.path);
+    }
+    let made = json!({ "tenant": tenant, "name": "for later" });
+    assert_eq!(api.post("/streams", made.clone()).await.status, StatusCode::CREATED);
+    assert_eq!(api.patch(&path, json!({ "disabled": false })).await.status, StatusCode::OK);
+    assert_eq!(owner.post("/streams", made).await.status, StatusCode::CREATED);
+}
+
+#[actix_web::test]
 async fn nobody_makes_a_key_above_their_own() {
     let api = Api::new();
     let tenant = api.tenant("a").await;

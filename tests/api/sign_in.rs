@@ -35,7 +35,7 @@ async fn first_user(api: &Api) -> String {
     cookie(&answer)
 }
 
-async fn as_page(api: &Api, cookie: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+pub(super) async fn as_page(api: &Api, cookie: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
     let asked =
         request(method, path).insert_header(("Cookie", cookie)).insert_header(("Sec-Fetch-Site", "same-origin"));
     api.send(match body {
@@ -46,7 +46,7 @@ async fn as_page(api: &Api, cookie: &str, method: Method, path: &str, body: Opti
 }
 
 /// A user with a password of a tenant, signed in.
-async fn user(api: &Api, tenant: &str, login: &str, role: &str) -> String {
+pub(super) async fn user(api: &Api, tenant: &str, login: &str, role: &str) -> String {
     let made = api.post("/users", json!({"tenant": tenant, "login": login, "name": login, "role": role})).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
     let link = made.text("/link/url").split_once("#link=").unwrap().1.to_owned();
@@ -301,4 +301,32 @@ async fn a_login_invited_elsewhere_is_nobody_elses_to_take() {
     assert_eq!(api.post("/users", joined).await.status, StatusCode::CREATED);
     let answer = log_in(&api, json!({"link": kept, "password": "another password"})).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
+
+#[actix_web::test]
+async fn one_who_is_in_two_tenants_repeats_a_request_in_the_one_it_was_made_for() {
+    let api = Api::new();
+    let (one, other) = (api.tenant("one").await, api.tenant("other").await);
+    let cookie = user(&api, &one, "ann", "owner").await;
+    let joined = json!({"tenant": other, "login": "ann", "name": "Ann", "role": "owner"});
+    assert_eq!(api.post("/users", joined).await.status, StatusCode::CREATED);
+    let make = async |tenant: Option<&str>| {
+        let asked = request(Method::POST, "/streams").insert_header(("Cookie", cookie.clone()));
+        let asked = asked.insert_header(("Sec-Fetch-Site", "same-origin")).insert_header(("Idempotency-Key", "one"));
+        let asked = tenant.into_iter().fold(asked, |asked, id| asked.insert_header(("Weir-Tenant", id.to_owned())));
+        api.send(asked.set_json(json!({"name": "s"}))).await
+    };
+    let in_one = make(Some(&one)).await;
+    let in_other = make(Some(&other)).await;
+    for (made, tenant) in [(&in_one, &one), (&in_other, &other)] {
+        assert_eq!((made.status, made.text("/tenant")), (StatusCode::CREATED, tenant.as_str()), "{}", made.body);
+        assert_eq!(made.header("idempotent-replayed"), None);
+        let again = make(Some(tenant)).await;
+        assert_eq!(again.header("idempotent-replayed"), Some("true"));
+        assert_eq!(again.text("/id"), made.text("/id"));
+    }
+    let unnamed = make(None).await;
+    assert_eq!(unnamed.header("idempotent-replayed"), Some("true"), "without a name it is the first of them");
+    let streams = api.get("/streams").await;
+    assert_eq!(streams.body["data"].as_array().unwrap().len(), 2);
 }

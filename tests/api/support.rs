@@ -88,6 +88,13 @@ impl Told {
         let part = std::future::poll_fn(|context| self.0.as_mut().poll_next(context)).await.unwrap().unwrap();
         String::from_utf8(part.to_vec()).unwrap()
     }
+
+    /// Whether it ends within the time in which a change takes effect.
+    pub(crate) async fn ends(&mut self) -> bool {
+        let ending =
+            async { while std::future::poll_fn(|context| self.0.as_mut().poll_next(context)).await.is_some() {} };
+        tokio::time::timeout(std::time::Duration::from_secs(2), ending).await.is_ok()
+    }
 }
 
 impl Api {
