@@ -1,8 +1,7 @@
 //! Bytes from a viewer become messages (RFC 6455 5): assembled, checked, bounded.
 
 use crate::session::protocol::MESSAGE_BYTES_MAX;
-use actix_codec::Decoder as _;
-use actix_http::ws::{CloseCode, Codec, Frame, Item, ProtocolError};
+use actix_http::ws::{OpCode, Parser, ProtocolError};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -31,8 +30,10 @@ pub enum Malformed {
     TooLong,
     #[error("more than {FRAMES_PER_SECOND_MAX} frames a second")]
     TooMany,
-    #[error("text that is not UTF-8")]
+    #[error("a text that is not UTF-8")]
     NotUtf8,
+    #[error("a piece of a message where none may be")]
+    OutOfPlace,
     #[error("a close code that may not be sent")]
     CloseCode,
 }
@@ -41,7 +42,7 @@ impl Malformed {
     /// RFC 6455 7.4.1.
     pub fn close_code(&self) -> u16 {
         match self {
-            Self::Protocol(_) | Self::CloseCode => 1002,
+            Self::Protocol(_) | Self::OutOfPlace | Self::CloseCode => 1002,
             Self::NotUtf8 => 1007,
             Self::TooMany => 1008,
             Self::TooLong => 1009,
@@ -56,25 +57,13 @@ enum Type {
 }
 
 /// Decodes one viewer's bytes; holds memory only while a message is incomplete.
+#[derive(Default)]
 pub struct Inbound {
-    codec: Codec,
     rest: BytesMut,
     partial: Option<Box<(Type, BytesMut)>>,
     /// The second that is counted, and its frames.
     second: u64,
     frames: u32,
-}
-
-impl Default for Inbound {
-    fn default() -> Self {
-        Self {
-            codec: Codec::new().max_size(MESSAGE_BYTES_MAX),
-            rest: BytesMut::new(),
-            partial: None,
-            second: 0,
-            frames: 0,
-        }
-    }
 }
 
 impl Inbound {
@@ -88,12 +77,12 @@ impl Inbound {
 
     pub fn poll(&mut self) -> Result<Option<Message>, Malformed> {
         loop {
-            let frame = self.codec.decode(&mut self.rest).map_err(|error| match error {
+            let frame = Parser::parse(&mut self.rest, true, MESSAGE_BYTES_MAX).map_err(|error| match error {
                 ProtocolError::Overflow => Malformed::TooLong,
                 other => Malformed::Protocol(other),
             })?;
-            let Some(frame) = frame else {
-                // The codec waits for the end of a frame however long it says it is.
+            let Some((is_last, kind, payload)) = frame else {
+                // The parser waits for the end of a frame however long it says it is.
                 if self.rest.len() > MESSAGE_BYTES_MAX + HEADER_BYTES_MAX {
                     return Err(Malformed::TooLong);
                 }
@@ -106,63 +95,71 @@ impl Inbound {
             if self.frames > FRAMES_PER_SECOND_MAX {
                 return Err(Malformed::TooMany);
             }
-            if let Some(message) = self.assemble(frame)? {
-                return Ok(Some(message));
+            let payload = payload.unwrap_or_default();
+            let message = match kind {
+                OpCode::Text => self.begin(Type::Text, payload, is_last)?,
+                OpCode::Binary => self.begin(Type::Binary, payload, is_last)?,
+                OpCode::Continue => self.go_on(&payload, is_last)?,
+                // What controls the connection comes in one piece (RFC 6455 5.5).
+                _ if !is_last => return Err(Malformed::OutOfPlace),
+                OpCode::Ping => Some(Message::Ping(payload.freeze())),
+                OpCode::Pong => Some(Message::Pong),
+                OpCode::Close => Some(Message::Close(close_code(&payload)?)),
+                OpCode::Bad => return Err(Malformed::OutOfPlace),
+            };
+            if message.is_some() {
+                return Ok(message);
             }
         }
     }
 
-    fn assemble(&mut self, frame: Frame) -> Result<Option<Message>, Malformed> {
-        let message = match frame {
-            Frame::Text(bytes) => Some(text(bytes)?),
-            Frame::Binary(bytes) => Some(Message::Binary(bytes)),
-            Frame::Continuation(Item::FirstText(bytes)) => self.begin(Type::Text, &bytes),
-            Frame::Continuation(Item::FirstBinary(bytes)) => self.begin(Type::Binary, &bytes),
-            Frame::Continuation(Item::Continue(bytes)) => {
-                self.extend(&bytes)?;
-                None
-            }
-            Frame::Continuation(Item::Last(bytes)) => {
-                self.extend(&bytes)?;
-                match self.partial.take().map(|p| *p) {
-                    Some((Type::Text, whole)) => Some(text(whole.freeze())?),
-                    Some((Type::Binary, whole)) => Some(Message::Binary(whole.freeze())),
-                    None => None,
-                }
-            }
-            Frame::Ping(bytes) => Some(Message::Ping(bytes)),
-            Frame::Pong(_) => Some(Message::Pong),
-            Frame::Close(None) => Some(Message::Close(None)),
-            Frame::Close(Some(reason)) => Some(Message::Close(Some(sendable(reason.code)?))),
-        };
-        Ok(message)
-    }
-
-    fn begin(&mut self, kind: Type, bytes: &[u8]) -> Option<Message> {
-        self.partial = Some(Box::new((kind, BytesMut::from(bytes))));
-        None
-    }
-
-    fn extend(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
-        if let Some(partial) = &mut self.partial {
-            if partial.1.len() + bytes.len() > MESSAGE_BYTES_MAX {
-                return Err(Malformed::TooLong);
-            }
-            partial.1.extend_from_slice(bytes);
+    fn begin(&mut self, kind: Type, payload: BytesMut, is_last: bool) -> Result<Option<Message>, Malformed> {
+        if self.partial.is_some() {
+            return Err(Malformed::OutOfPlace);
         }
-        Ok(())
+        if is_last {
+            return whole(kind, payload).map(Some);
+        }
+        self.partial = Some(Box::new((kind, payload)));
+        Ok(None)
+    }
+
+    fn go_on(&mut self, payload: &[u8], is_last: bool) -> Result<Option<Message>, Malformed> {
+        let mut partial = self.partial.take().ok_or(Malformed::OutOfPlace)?;
+        if partial.1.len() + payload.len() > MESSAGE_BYTES_MAX {
+            return Err(Malformed::TooLong);
+        }
+        partial.1.extend_from_slice(payload);
+        if is_last {
+            let (kind, bytes) = *partial;
+            return whole(kind, bytes).map(Some);
+        }
+        self.partial = Some(partial);
+        Ok(None)
     }
 }
 
-fn text(bytes: Bytes) -> Result<Message, Malformed> {
-    std::str::from_utf8(&bytes).map_err(|_| Malformed::NotUtf8)?;
-    Ok(Message::Text(bytes))
+fn whole(kind: Type, bytes: BytesMut) -> Result<Message, Malformed> {
+    match kind {
+        Type::Text => {
+            std::str::from_utf8(&bytes).map_err(|_| Malformed::NotUtf8)?;
+            Ok(Message::Text(bytes.freeze()))
+        }
+        Type::Binary => Ok(Message::Binary(bytes.freeze())),
+    }
 }
 
-/// Codes that may stand in a close frame (RFC 6455 7.4.2).
-fn sendable(code: CloseCode) -> Result<u16, Malformed> {
-    match u16::from(code) {
-        code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => Ok(code),
+/// Of a close frame: nothing, or a code that may stand there (RFC 6455 7.4) and a reason.
+fn close_code(payload: &[u8]) -> Result<Option<u16>, Malformed> {
+    if payload.is_empty() {
+        return Ok(None);
+    }
+    let (code, reason) = payload.split_first_chunk().ok_or(Malformed::CloseCode)?;
+    match u16::from_be_bytes(*code) {
+        code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => {
+            std::str::from_utf8(reason).map_err(|_| Malformed::NotUtf8)?;
+            Ok(Some(code))
+        }
         _ => Err(Malformed::CloseCode),
     }
 }
@@ -192,6 +189,25 @@ mod tests {
     }
 
     #[test]
+    fn a_close_frame_holds_nothing_or_a_code_that_may_be_sent() {
+        let close = |payload: &[u8]| {
+            let mut inbound = Inbound::default();
+            inbound.push(&frame(0x88, payload), Duration::ZERO);
+            inbound.poll().map_err(|error| error.close_code())
+        };
+        assert_eq!(close(b""), Ok(Some(Message::Close(None))));
+        assert_eq!(close("\u{3}\u{0}".as_bytes()), Err(1002), "768");
+        for code in [1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 4000, 4999_u16] {
+            let reasoned = [&code.to_be_bytes()[..], "über".as_bytes()].concat();
+            assert_eq!(close(&code.to_be_bytes()), Ok(Some(Message::Close(Some(code)))));
+            assert_eq!(close(&reasoned), Ok(Some(Message::Close(Some(code)))));
+        }
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, u16::MAX] {
+            assert_eq!(close(&code.to_be_bytes()), Err(1002), "{code}");
+        }
+    }
+
+    #[test]
     fn what_breaks_the_protocol_is_refused_with_its_code() {
         let long = vec![b'x'; 125];
         let mut pieces = vec![frame(0x01, &long)];
@@ -201,7 +217,15 @@ mod tests {
             (frame(0x81, &[0xff, 0xfe]), 1007),
             (frame(0x83, b""), 1002),
             (frame(0x80, b"x"), 1002),
-            (frame(0x88, &[0x03, 0xed]), 1002),
+            (frame(0x88, b"\x03"), 1002),
+            (frame(0x08, b""), 1002),
+            (frame(0x09, b""), 1002),
+            ([frame(0x01, b"x"), frame(0x81, b"y")].concat(), 1002),
+            ([frame(0x02, b"x"), frame(0x02, b"y")].concat(), 1002),
+            ([frame(0x01, b"\xc3"), frame(0x80, b"\x28")].concat(), 1007),
+            // Half a character is no reason (RFC 6455 8.1).
+            (frame(0x88, b"\x03\xe8half \xe2\x82"), 1007),
+            (frame(0x88, b"\x0f\xa0\xff"), 1007),
             (vec![0x81, 0x01, b'x'], 1002),
             ([vec![0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4], vec![0; MESSAGE_BYTES_MAX + 1]].concat(), 1009),
             (pieces.concat(), 1009),
