@@ -269,7 +269,7 @@ pub struct Logs {
 /// Sends logs to standard error: text on a terminal, JSON otherwise or where `is_json` says so; `RUST_LOG` stands above
 /// `filter`.
 pub fn start_logs(is_json: Option<bool>, filter: &str) -> Logs {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
+    let filter = without_noise(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter)));
     let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES_MAX);
     let (writer, guard) = writer.finish(std::io::stderr());
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
@@ -282,9 +282,28 @@ pub fn start_logs(is_json: Option<bool>, filter: &str) -> Logs {
     Logs { _writer: guard }
 }
 
+/// Of each request that is no HTTP, actix-http would make a line that says ERROR, which is for faults that an operator
+/// mends; who wants them names it.
+fn without_noise(filter: EnvFilter) -> EnvFilter {
+    const NOISY: &str = "actix_http";
+    if filter.to_string().contains(NOISY) {
+        return filter;
+    }
+    let quiet = format!("{NOISY}=off").parse().expect("a directive");
+    filter.add_directive(quiet)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_clients_do_wrong_is_no_error_unless_it_is_asked_for() {
+        for said in ["info", "debug", "warn,weir=trace"] {
+            assert!(without_noise(EnvFilter::new(said)).to_string().contains("actix_http=off"), "{said}");
+        }
+        assert_eq!(without_noise(EnvFilter::new("actix_http=debug")).to_string(), "actix_http=debug");
+    }
 
     #[test]
     fn metrics_are_shown_by_their_documented_names() {

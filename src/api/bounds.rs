@@ -26,6 +26,7 @@ pub(super) fn query(id: &str, name: &str) -> Value {
         (_, "tenant") => json!({ "type": "string", "pattern": TENANT }),
         ("list_audit" | "list_usage", "cursor") => json!({ "type": "string", "pattern": CURSOR_NUMBER }),
         (_, "cursor") => json!({ "type": "string", "pattern": CURSOR }),
+        (_, "name") => json!({ "type": "string", "pattern": NAME }),
         (_, "search") => json!({ "type": "string", "maxLength": 200, "pattern": NAME.replace("{1,200}", "*") }),
         _ => json!({ "type": "string" }),
     }
@@ -102,7 +103,7 @@ fn fields() -> Vec<(&'static str, &'static str, Value)> {
         Algorithm::ALL.iter().map(|algorithm| json!(algorithm.name())).chain([Value::Null]).collect();
     fields.push(("CreateSigningKey", "algorithm", json!({ "enum": algorithms })));
     fields.push(("CreateSigningKey", "public_key", json!({ "maxLength": PUBLIC_KEY_BYTES_MAX })));
-    fields.push(("CreateSigningKey", "kid", json!({ "minLength": 1, "maxLength": 128 })));
+    fields.push(("CreateSigningKey", "kid", json!({ "pattern": NAME.replace("{1,200}", "{1,128}") })));
     fields.push(("CreateSigningKey", "jwks_url", url));
     fields
 }

@@ -129,9 +129,17 @@ impl Check for CreateSigningKey {
         check(fits, "public_key", "none for HS256; PEM or JWK for the others")?;
         let short = self.public_key.as_ref().is_none_or(|key| key.len() <= PUBLIC_KEY_BYTES_MAX);
         check(short, "public_key", "at most 8192 bytes")?;
-        let kid = self.kid.as_ref().is_none_or(|kid| (1..=128).contains(&kid.len()) && !made_by_us);
-        check(kid, "kid", "1 to 128 bytes; none for HS256")
+        let is_text = |key: &String| !key.chars().any(|c| c.is_control() && !c.is_ascii_whitespace());
+        check(self.public_key.as_ref().is_none_or(is_text), "public_key", "PEM or JWK, without control characters")?;
+        let kid = self.kid.as_ref().is_none_or(|kid| is_kid(kid) && !made_by_us);
+        check(kid, "kid", KID)
     }
+}
+
+const KID: &str = "1 to 128 bytes, none of them a control character; none for HS256";
+
+fn is_kid(kid: &str) -> bool {
+    (1..=128).contains(&kid.len()) && !kid.chars().any(char::is_control)
 }
 
 pub(super) async fn create(
@@ -191,6 +199,8 @@ fn from_public(made: NewSigningKey, body: &CreateSigningKey, public: &str) -> Re
         return Err(refused(format!("the key is for {}", key.algorithm().name())));
     }
     let kid = key.kid().to_owned();
+    // Of a JWK that names its own.
+    check(is_kid(&kid), "kid", KID)?;
     Ok(NewSigningKey { kid, algorithm, material: Material::Public(public.to_owned()), ..made })
 }
 

@@ -222,7 +222,9 @@ pub(super) async fn list(
     let refused = || Error::invalid("policy", "it is no policy", "`signed` or `public`");
     let policy = policy.map(|name| Policy::parse(&name).ok_or_else(refused)).transpose()?;
     let search = search.filter(|text| !text.is_empty());
-    search.as_deref().map_or(Ok(()), |text| check_name("search", text))?;
+    for (field, text) in [("search", &search), ("name", &name)] {
+        text.as_deref().map_or(Ok(()), |text| check_name(field, text))?;
+    }
     let filter = StreamFilter { tenant: caller.scope(tenant.as_deref())?, name, policy, search };
     let rows = state.store.streams(&filter, &Page { limit: page.limit + 1, ..page.clone() }).await?;
     let links = Linker::new(&state, &caller.client);

@@ -121,8 +121,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(at) => {
             let config = at.load()?;
-            // Of each request that is no HTTP, actix-http would make a line that says ERROR.
-            let _logs = start_logs(&config, "info,sqlx=warn,actix_server=warn,actix_http=off");
+            let _logs = start_logs(&config, "info,sqlx=warn,actix_server=warn");
             Ok(serve::run(&config)?)
         }
         Command::Demo(at) => {

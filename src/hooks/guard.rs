@@ -58,7 +58,7 @@ impl Target {
         if host.is_empty()
             || host.len() > 253
             || !host.chars().all(plain)
-            || !path.chars().all(|c| c.is_ascii_graphic())
+            || !rest.chars().all(|c| c.is_ascii_graphic())
         {
             return Err(Refused::Url);
         }

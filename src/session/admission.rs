@@ -204,7 +204,11 @@ impl Admission {
             Material::Public(jwk) if jwk.starts_with('{') => VerifyingKey::from_jwk(jwk),
             Material::Public(pem) => VerifyingKey::from_pem(&key.kid, key.algorithm, pem),
         };
-        made.inspect_err(|error| tracing::error!(key = %key.id, %error, "a signing key can't be used")).ok()
+        made.inspect_err(|error| match &key.material {
+            Material::Sealed(_) => tracing::error!(key = %key.id, %error, "a signing key of ours can't be opened"),
+            Material::Public(_) => tracing::warn!(key = %key.id, %error, "a tenant's public key can't be used"),
+        })
+        .ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

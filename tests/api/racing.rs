@@ -87,6 +87,38 @@ async fn streams_made_at_once_are_all_made(bench: Bench) {
     assert_eq!(api.get("/streams?limit=100").await.body["data"].as_array().unwrap().len(), 50);
 }
 
+/// PostgreSQL holds no NUL in a text: what would hold one is refused before it gets there.
+async fn a_text_that_no_database_holds_is_refused_and_is_no_fault_of_ours(bench: Bench) {
+    let api = bench.api;
+    let tenant = api.tenant("a").await;
+    let made = rcgen::KeyPair::generate().unwrap();
+    let (pem, nul) = (made.public_key_pem(), "a\u{0}b");
+    let key = |kid: &str, pem: &str| json!({"tenant": tenant, "algorithm": "ES256", "kid": kid, "public_key": pem});
+    let hook = |url: &str| json!({"tenant": tenant, "url": url});
+    for (path, body, field) in [
+        ("/tenants", json!({"name": nul}), "name"),
+        ("/streams", json!({"tenant": tenant, "name": nul}), "name"),
+        ("/users", json!({"tenant": tenant, "login": nul, "name": "n", "role": "reader"}), "login"),
+        ("/signing-keys", key(nul, &pem), "kid"),
+        ("/signing-keys", key("k", &format!("{pem}{nul}")), "public_key"),
+        ("/signing-keys", json!({"tenant": tenant, "jwks_url": format!("https://example.com/#{nul}")}), "jwks_url"),
+        ("/webhooks", hook(&format!("https://example.com/#{nul}")), "url"),
+    ] {
+        let answer = api.post(path, body).await;
+        let told = (answer.status, answer.text("/field"));
+        assert_eq!(told, (StatusCode::UNPROCESSABLE_ENTITY, field), "{path} {}", answer.body);
+    }
+    for query in ["name=a%00b", "search=a%00b"] {
+        assert_eq!(api.get(&format!("/streams?{query}")).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+    }
+    let wrong = api.post("/login", json!({"login": "me", "password": nul})).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    let labelled = json!({"tenant": tenant, "name": "s", "labels": {"k": nul}});
+    let labelled = api.post("/streams", labelled).await;
+    assert_eq!((labelled.status, labelled.text("/labels/k")), (StatusCode::CREATED, nul));
+    assert_eq!(api.post("/signing-keys", key("k", &pem)).await.status, StatusCode::CREATED);
+}
+
 macro_rules! on_both {
     ($($behaviour:ident)+) => {
         mod on_sqlite {
@@ -98,4 +130,8 @@ macro_rules! on_both {
     };
 }
 
-on_both! { changes_at_once_all_come_about streams_made_at_once_are_all_made }
+on_both! {
+    changes_at_once_all_come_about
+    streams_made_at_once_are_all_made
+    a_text_that_no_database_holds_is_refused_and_is_no_fault_of_ours
+}
