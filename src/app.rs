@@ -123,7 +123,7 @@ impl Node {
         let publishers = serve_behind(&parts.trusted, publishing(config, &parts, &cluster));
         let mut node = Self {
             addresses,
-            administration: Arc::new(administration(config, &parts, &cluster, addresses.rtmp, &publishers)),
+            administration: Arc::new(administration(config, &parts, &cluster, &addresses, &publishers)),
             publishers,
             beat: Beat::of(&parts, &cluster),
             parts,
@@ -348,17 +348,18 @@ fn serve_behind(trusted: &Trusted, parts: rtmp::Parts) -> Arc<rtmp::Server> {
     rtmp::Server::behind(Box::new(move |address| trusted.contains(address)), parts)
 }
 
-/// `rtmp` is where publishers are really listened for.
+/// `addresses` are where publishers are really listened for.
 fn administration(
     config: &Config,
     parts: &Parts,
     cluster: &Cluster,
-    rtmp: SocketAddr,
+    addresses: &Addresses,
     publishers: &Arc<rtmp::Server>,
 ) -> api::State {
     let publishers = publishers.clone();
     let mut config = config.clone();
-    config.rtmp.listen = rtmp;
+    config.rtmp.listen = addresses.rtmp;
+    config.rtmps.listen = addresses.rtmps;
     let parts = api::Parts {
         store: parts.store.clone(),
         bus: parts.bus.clone(),

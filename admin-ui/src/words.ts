@@ -286,6 +286,8 @@ export const words = {
     server: 'Server',
     key: 'Stream key',
     url: 'Server and key in one',
+    serverTls: 'Server, encrypted (RTMPS)',
+    urlTls: 'Server and key in one, encrypted (RTMPS)',
     keyHidden: 'A key is shown once, when it is made. Make a new one if you don’t have it.',
     keysTitle: 'Stream keys',
     keysHelp: 'Two keys can be good at once, so that you can change them without a break.',

@@ -122,7 +122,10 @@ impl State {
         Self {
             admin_key: config.admin_key.as_ref().map(|key| secrets.hash(key.reveal())),
             node: nodes.myself.node.clone(),
-            links: Links::new(config.public_url.clone(), config.rtmp.listen.port()),
+            links: {
+                let rtmps_port = config.rtmps.listen.map(|listen| listen.port());
+                Links::new(config.public_url.clone(), config.rtmp.listen.port(), rtmps_port)
+            },
             body_bytes_max: config.limits.api_body_bytes,
             rates: Mutex::new(Rates::new(config.limits.api_rate)),
             tries: Mutex::new(Tries::new(config.limits.failed_tries)),

@@ -17,8 +17,16 @@ use serde_json::Value;
 pub(super) const HEADER: &str = "Idempotency-Key";
 
 /// Where answers to POST hold what is shown once.
-const SECRETS: [&str; 7] =
-    ["/stream_key/key", "/ingest/rtmp_url", "/ingest/stream_key", "/key", "/secret", "/token", "/link/url"];
+const SECRETS: [&str; 8] = [
+    "/stream_key/key",
+    "/ingest/rtmp_url",
+    "/ingest/rtmps_url",
+    "/ingest/stream_key",
+    "/key",
+    "/secret",
+    "/token",
+    "/link/url",
+];
 
 const KEY_BYTES_MAX: usize = 255;
 
@@ -139,9 +147,12 @@ mod tests {
 
     #[test]
     fn only_what_is_shown_once_is_left_out() {
-        let body = br#"{"id":"str_1","labels":{"key":"kept"},"stream_key":{"id":"key_1","key":"sk_x"},"key":"wk_x"}"#;
+        let body = br#"{"id":"str_1","labels":{"key":"kept"},"stream_key":{"id":"key_1","key":"sk_x"},"key":"wk_x",
+            "ingest":{"rtmp_server":"s","rtmp_url":"s/sk_x","rtmps_url":"t/sk_x","stream_key":"sk_x"}}"#;
         let kept: Value = serde_json::from_str(&without_secrets(body)).unwrap();
         assert_eq!(kept["stream_key"], serde_json::json!({"id": "key_1", "key": null}));
         assert_eq!((&kept["key"], &kept["labels"]["key"]), (&Value::Null, &Value::from("kept")));
+        assert_eq!(kept["ingest"]["rtmp_server"], "s");
+        assert!(!kept.to_string().contains("sk_x"), "{kept}");
     }
 }

@@ -72,6 +72,7 @@ pub(super) fn json(shown: impl Serialize) -> Result<serde_json::Value, Error> {
 pub struct Links {
     public_url: Option<String>,
     rtmp_port: u16,
+    rtmps_port: Option<u16>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -80,6 +81,9 @@ pub struct IngestLinks {
     pub rtmp_url: Option<String>,
     /// For programs that ask for server and key, such as OBS.
     pub rtmp_server: String,
+    /// As `rtmp_url`, encrypted; null where this server takes none (`rtmps.listen`).
+    pub rtmps_url: Option<String>,
+    pub rtmps_server: Option<String>,
     pub stream_key: Option<String>,
 }
 
@@ -91,8 +95,8 @@ pub struct PlayLinks {
 }
 
 impl Links {
-    pub fn new(public_url: Option<String>, rtmp_port: u16) -> Self {
-        Self { public_url, rtmp_port }
+    pub fn new(public_url: Option<String>, rtmp_port: u16, rtmps_port: Option<u16>) -> Self {
+        Self { public_url, rtmp_port, rtmps_port }
     }
 
     /// What is configured, else the address by which the client came.
@@ -105,9 +109,17 @@ impl Links {
     }
 
     pub fn ingest(&self, base: &str, stream_key: Option<&str>) -> IngestLinks {
-        let rtmp_server = format!("rtmp://{}:{}/live", host(base), self.rtmp_port);
-        let rtmp_url = stream_key.map(|key| format!("{rtmp_server}/{key}"));
-        IngestLinks { rtmp_url, rtmp_server, stream_key: stream_key.map(str::to_owned) }
+        let host = host(base);
+        let rtmp_server = format!("rtmp://{host}:{}/live", self.rtmp_port);
+        let rtmps_server = self.rtmps_port.map(|port| format!("rtmps://{host}:{port}/live"));
+        let with_key = |server: &str| stream_key.map(|key| format!("{server}/{key}"));
+        IngestLinks {
+            rtmp_url: with_key(&rtmp_server),
+            rtmps_url: rtmps_server.as_deref().and_then(with_key),
+            rtmp_server,
+            rtmps_server,
+            stream_key: stream_key.map(str::to_owned),
+        }
     }
 
     pub fn play(&self, base: &str, id: &PlaybackId) -> PlayLinks {
@@ -169,7 +181,7 @@ mod tests {
 
     #[test]
     fn links_lead_to_where_the_client_came_from() {
-        let links = Links::new(None, 1935);
+        let links = Links::new(None, 1935, None);
         let id = PlaybackId::from_random([0; 16]);
         for (base, server, socket) in [
             ("http://live.example:8080", "rtmp://live.example:1935/live", "ws://live.example:8080/live/"),
@@ -182,6 +194,12 @@ mod tests {
         }
         let ingest = links.ingest("http://h", Some("sk_x"));
         assert_eq!(ingest.rtmp_url.as_deref(), Some("rtmp://h:1935/live/sk_x"));
+        assert_eq!((ingest.rtmps_url, ingest.rtmps_server), (None, None), "it takes none");
+        let encrypted = Links::new(Some("https://live.example".to_owned()), 1935, Some(1936));
+        let ingest = encrypted.ingest("https://live.example", Some("sk_x"));
+        assert_eq!(ingest.rtmps_server.as_deref(), Some("rtmps://live.example:1936/live"));
+        assert_eq!(ingest.rtmps_url.as_deref(), Some("rtmps://live.example:1936/live/sk_x"));
+        assert_eq!(encrypted.ingest("https://live.example", None).rtmps_url, None, "the key is shown once");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use crate::support::{Encoder, Weir};
+use crate::support::{ADMIN_KEY, Encoder, Weir};
 use futures_util::StreamExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -74,7 +74,7 @@ async fn viewers_watch_over_tls_while_the_certificate_is_replaced() {
 #[actix_rt::test]
 async fn a_publisher_comes_by_rtmps_and_plain_bytes_there_are_refused() {
     let files = tempfile::TempDir::new().unwrap();
-    write_certificate(files.path());
+    let root = write_certificate(files.path());
     let path = |name: &str| files.path().join(name).display().to_string();
     let (cert, key) = (path("cert.pem"), path("key.pem"));
     let mut plain = Weir::start().await;
@@ -84,6 +84,9 @@ async fn a_publisher_comes_by_rtmps_and_plain_bytes_there_are_refused() {
     let tls = [("WEIR_TLS_CERT", cert.as_str()), ("WEIR_TLS_KEY", &key), ("WEIR_RTMPS_LISTEN", "127.0.0.1:0")];
     let weir = Weir::start_in(plain.data.clone(), &tls).await;
     let rtmps = weir.rtmps.clone().expect("the port for RTMPS is told");
+    let shown = shown_over_tls(&weir, &root, &format!("/api/v1/streams/{}", stream.id)).await;
+    let (_, port) = rtmps.rsplit_once(':').unwrap();
+    assert!(shown.contains(&format!("\"rtmps_server\":\"rtmps://localhost:{port}/live\"")), "{shown}");
     let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/demo.flv");
     let mut ffmpeg = Command::new("ffmpeg")
         .args(["-v", "error", "-re", "-stream_loop", "-1", "-i", clip, "-c", "copy", "-f", "flv"])
@@ -100,6 +103,19 @@ async fn a_publisher_comes_by_rtmps_and_plain_bytes_there_are_refused() {
     ffmpeg.wait().unwrap();
     assert!(published, "nothing was published: {}", weir.tail());
     assert!(ended.is_ok() && !answer.starts_with(&[3]), "plain RTMP was answered");
+}
+
+/// An answer as it comes.
+async fn shown_over_tls(weir: &Weir, root: &[u8], path: &str) -> String {
+    let mut socket = connect(weir, root).await.unwrap();
+    let ask = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADMIN_KEY}\r\nConnection: close\r\n\r\n"
+    );
+    socket.write_all(ask.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // The server may close without a word of TLS.
+    let _ = socket.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
 }
 
 async fn until_published(weir: &Weir) -> bool {

@@ -843,6 +843,9 @@ export interface components {
             rtmp_server: string;
             /** @description Server and key in one, for programs such as ffmpeg; null where the key is not shown. */
             rtmp_url?: string | null;
+            rtmps_server?: string | null;
+            /** @description As `rtmp_url`, encrypted; null where this server takes none (`rtmps.listen`). */
+            rtmps_url?: string | null;
             stream_key?: string | null;
         };
         /** @description A stream key, an API key or a signing key. */

@@ -107,6 +107,7 @@ function Made({ stream, onClose }: { stream: StreamCreated; onClose: () => void 
       <Copyable label={words.stream.server} text={stream.ingest.rtmp_server} />
       <Copyable label={words.stream.key} text={stream.stream_key.key ?? ''} />
       <Copyable label={words.stream.url} text={stream.ingest.rtmp_url ?? ''} />
+      {stream.ingest.rtmps_url && <Copyable label={words.stream.urlTls} text={stream.ingest.rtmps_url} />}
       <div className="dialog-end">
         <Button tone="primary" onPress={onClose}>
           {words.streams.open}

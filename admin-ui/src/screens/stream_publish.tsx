@@ -15,16 +15,19 @@ export function PublishTab({ stream }: { stream: Stream }) {
   const [made, setMade] = useState<string>();
   const key = made ?? words.stream.keyPlaceholder;
   const url = `${stream.ingest.rtmp_server}/${key}`;
+  const { rtmps_server: encrypted } = stream.ingest;
   const command = `ffmpeg -re -stream_loop -1 -i FILE -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 30 -c:a aac -f flv ${url}`;
   return (
     <div className="grid-2">
       <div className="stack">
         <Card title={words.stream.publishTitle} note={words.stream.publishHelp}>
           <Copyable label={words.stream.server} text={stream.ingest.rtmp_server} />
+          {encrypted && <Copyable label={words.stream.serverTls} text={encrypted} />}
           {made ? (
             <>
               <Copyable label={words.stream.key} text={made} />
               <Copyable label={words.stream.url} text={url} />
+              {encrypted && <Copyable label={words.stream.urlTls} text={`${encrypted}/${key}`} />}
             </>
           ) : (
             <Notice tone="info">{words.stream.keyHidden}</Notice>
@@ -151,6 +154,9 @@ function Keys({ stream, onMade }: { stream: Stream; onMade: (key: string) => voi
         <Notice tone="good">{words.stream.newKeyHelp}</Notice>
         <Copyable label={words.stream.key} text={made ?? ''} />
         <Copyable label={words.stream.url} text={`${stream.ingest.rtmp_server}/${made ?? ''}`} />
+        {stream.ingest.rtmps_server && (
+          <Copyable label={words.stream.urlTls} text={`${stream.ingest.rtmps_server}/${made ?? ''}`} />
+        )}
         <div className="dialog-end">
           <Button tone="primary" onPress={() => setMade(undefined)}>
             {words.common.done}
