@@ -134,6 +134,9 @@ impl Node {
             drain_asked,
         };
         node.beat.refuse_a_namesake().await?;
+        if let Some(missing) = missing_pages(pages::are_built(), api::is_ui_built()) {
+            tracing::warn!("{missing}");
+        }
         node.tasks.extend(telling::start(config, &node.parts, &cluster, events));
         let certificate = config.tls.as_ref().map(|tls| Reloading::load(&tls.cert, &tls.key)).transpose()?;
         let tls = |protocol| certificate.as_ref().map(|certificate| certificate.acceptor(protocol)).transpose();
@@ -375,6 +378,17 @@ fn administration(
         peers: cluster.peers.clone(),
     };
     api::State::new(parts, &config)
+}
+
+/// What a program that was built without its pages can't show.
+fn missing_pages(player: bool, ui: bool) -> Option<String> {
+    let missing = match (player, ui) {
+        (true, true) => return None,
+        (false, true) => "the player's pages (/watch, /embed)",
+        (true, false) => "the admin UI (/admin/)",
+        (false, false) => "the player's pages (/watch, /embed) and the admin UI (/admin/)",
+    };
+    Some(format!("built without {missing}: run `make player admin-ui` and build again"))
 }
 
 /// Opens the configured database and brings it up to date.

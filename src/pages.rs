@@ -33,6 +33,11 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// What `/oembed` answers where it is not asked for less, pixels.
 const OEMBED_WIDTH: u32 = 960;
 
+/// Whether the pages were there when this program was built.
+pub fn are_built() -> bool {
+    Player::get("watch.html").is_some()
+}
+
 pub fn configure(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/watch/{playback_id}").route(web::get().to(watch)))

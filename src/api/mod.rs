@@ -60,7 +60,7 @@ pub use openapi::document;
 pub use provision::{Demo, DemoStream, demo};
 pub use routes::{BASE, ROUTES, Route, configure};
 pub use show::{Links, sign_in};
-pub use ui::ui;
+pub use ui::{is_ui_built, ui};
 pub use users::first_link;
 
 /// Fills a slice from the system's random source.
@@ -131,10 +131,10 @@ impl State {
             tries: Mutex::new(Tries::new(config.limits.failed_tries)),
             logins: Mutex::default(),
             hashing: Hashing::default(),
+            listeners,
             started_us: clock.unix_us(),
             feed,
             health,
-            listeners,
             on_stream_key,
             nodes,
             peers,

@@ -26,6 +26,11 @@ const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 const MISSING: &str = "This Weir was built without its admin UI. Run `make admin-ui` and build again.\n";
 
+/// Whether the UI was there when this program was built.
+pub fn is_ui_built() -> bool {
+    Built::get("index.html").is_some()
+}
+
 /// Mounts `/admin/`.
 pub fn ui(config: &mut web::ServiceConfig) {
     config

@@ -8,6 +8,7 @@ pub mod serve;
 pub mod token;
 
 use crate::config::{self, Config, LogFormat};
+use crate::net::tls;
 use crate::telemetry;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -50,7 +51,7 @@ enum Command {
     },
     /// Prints the OpenAPI document of the API.
     Openapi,
-    /// Prints the effective configuration, secrets masked.
+    /// Prints the effective configuration, secrets masked, and checks it.
     Config(Where),
 }
 
@@ -90,7 +91,8 @@ impl From<config::Error> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        if error.is::<config::Error>() { Self::Usage(told(&error)) } else { Self::Failed(error) }
+        let is_configuration = error.is::<config::Error>() || error.is::<tls::Error>();
+        if is_configuration { Self::Usage(told(&error)) } else { Self::Failed(error) }
     }
 }
 
@@ -146,7 +148,11 @@ fn run(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Config(at) => {
-            say(&at.load()?.show());
+            let config = at.load()?;
+            say(&config.show());
+            if let Some(files) = &config.tls {
+                tls::Reloading::load(&files.cert, &files.key).map_err(anyhow::Error::from)?;
+            }
             Ok(())
         }
     }

@@ -14,18 +14,20 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("can't read the certificate chain in {path}: {error}")]
+    #[error("`tls.cert`: {path} can't be read: {error}; allowed is a chain of certificates in PEM, its own first")]
     Certificate { path: PathBuf, error: rustls::pki_types::pem::Error },
-    #[error("no certificate in {path}")]
+    #[error("`tls.cert`: there is no certificate in {path}; allowed is a chain of certificates in PEM, its own first")]
     NoCertificate { path: PathBuf },
-    #[error("can't read the private key in {path}: {error}")]
+    #[error("`tls.key`: there is no private key to be read in {path}: {error}; allowed is one in PEM, not encrypted")]
     Key { path: PathBuf, error: rustls::pki_types::pem::Error },
-    #[error("the certificate in {cert} and the key in {key} can't be used: {error}")]
+    #[error("`tls.key`: the key in {key} is not the one of the first certificate in {cert} (`tls.cert`)")]
+    Mismatch { cert: PathBuf, key: PathBuf },
+    #[error("`tls.cert`, `tls.key`: the certificate in {cert} and the key in {key} can't be used: {error}")]
     Pair { cert: PathBuf, key: PathBuf, error: rustls::Error },
     #[error("TLS can't be set up: {0}")]
     Setup(#[from] rustls::Error),
-    #[error("can't look at {path}: {error}")]
-    Stat { path: PathBuf, error: io::Error },
+    #[error("`{setting}`: {path} can't be read: {error}")]
+    Stat { setting: &'static str, path: PathBuf, error: io::Error },
 }
 
 /// A certificate that is replaced while connections go on.
@@ -38,14 +40,14 @@ pub struct Reloading {
 
 impl Reloading {
     pub fn load(cert: &Path, key: &Path) -> Result<Arc<Self>, Error> {
-        let times = [modified(cert)?, modified(key)?];
+        let times = modified(cert, key)?;
         let pair = read(cert, key)?;
         Ok(Arc::new(Self { cert: cert.into(), key: key.into(), current: RwLock::new((pair, times)) }))
     }
 
     /// Reads the files again where they changed; true when a new certificate is in use. On an error the old one stays.
     pub fn refresh(&self) -> Result<bool, Error> {
-        let times = [modified(&self.cert)?, modified(&self.key)?];
+        let times = modified(&self.cert, &self.key)?;
         if self.current.read().unwrap_or_else(PoisonError::into_inner).1 == times {
             return Ok(false);
         }
@@ -71,9 +73,12 @@ impl ResolvesServerCert for Reloading {
     }
 }
 
-fn modified(path: &Path) -> Result<SystemTime, Error> {
-    let stat = |error| Error::Stat { path: path.into(), error };
-    std::fs::metadata(path).and_then(|m| m.modified()).map_err(stat)
+fn modified(cert: &Path, key: &Path) -> Result<[SystemTime; 2], Error> {
+    let modified = |setting, path: &Path| {
+        let stat = |error| Error::Stat { setting, path: path.into(), error };
+        std::fs::metadata(path).and_then(|m| m.modified()).map_err(stat)
+    };
+    Ok([modified("tls.cert", cert)?, modified("tls.key", key)?])
 }
 
 fn read(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Error> {
@@ -84,10 +89,9 @@ fn read(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Error> {
         return Err(Error::NoCertificate { path: cert.into() });
     }
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| Error::Key { path: key.into(), error })?;
-    let pair = CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(|error| Error::Pair {
-        cert: cert.into(),
-        key: key.into(),
-        error,
-    })?;
-    Ok(Arc::new(pair))
+    let pair = CertifiedKey::from_der(chain, private, &ring::default_provider());
+    Ok(Arc::new(pair.map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => Error::Mismatch { cert: cert.into(), key: key.into() },
+        error => Error::Pair { cert: cert.into(), key: key.into(), error },
+    })?))
 }

@@ -168,5 +168,68 @@ fn a_demo_that_is_ended_ends_without_a_word() {
     assert_eq!(demo.wait().unwrap().code(), Some(0));
     let mut errors = String::new();
     demo.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-    assert_eq!(errors, "");
+    // It may have been built without its pages, and says so.
+    let said: Vec<_> = errors.lines().filter(|line| !line.contains("make player admin-ui")).collect();
+    assert!(said.is_empty(), "{said:#?}");
+}
+
+fn config_says(settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.arg("config").env_clear().envs(settings.iter().copied());
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_certificate_that_can_t_be_used_is_said_before_a_node_starts() {
+    let files = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| files.path().join(name).display().to_string();
+    let (one, other) = (self_signed(), self_signed());
+    for (name, text) in [
+        ("cert.pem", one.cert.pem()),
+        ("key.pem", one.signing_key.serialize_pem()),
+        ("other.pem", other.signing_key.serialize_pem()),
+        ("nothing.pem", "nothing of the kind".to_owned()),
+    ] {
+        std::fs::write(path(name), text).unwrap();
+    }
+    let (cert, key) = (path("cert.pem"), path("key.pem"));
+    let with = |cert: &str, key: &str| config_says(&[("WEIR_TLS_CERT", cert), ("WEIR_TLS_KEY", key)]);
+    assert_eq!(with(&cert, &key).0, Some(0));
+    for (cert, key, told) in [
+        (path("none.pem"), key.clone(), ["`tls.cert`", "none.pem", "No such file"]),
+        (cert.clone(), path("none.pem"), ["`tls.key`", "none.pem", "No such file"]),
+        (path("nothing.pem"), key.clone(), ["`tls.cert`", "nothing.pem", "no certificate"]),
+        (cert.clone(), path("nothing.pem"), ["`tls.key`", "nothing.pem", "no private key"]),
+        (cert.clone(), path("other.pem"), ["`tls.key`", "other.pem", "is not the one of the first certificate"]),
+    ] {
+        let (code, said) = with(&cert, &key);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(told.iter().all(|told| said.contains(told)), "{said}");
+        let (code, said) = serve(&[
+            ("WEIR_HTTP_LISTEN", "127.0.0.1:0"),
+            ("WEIR_RTMP_LISTEN", "127.0.0.1:0"),
+            ("WEIR_INTERNAL_LISTEN", "127.0.0.1:0"),
+            ("WEIR_TLS_CERT", &cert),
+            ("WEIR_TLS_KEY", &key),
+        ]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(told.iter().all(|told| said.contains(told)), "{said}");
+    }
+}
+
+fn self_signed() -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap()
+}
+
+#[actix_rt::test]
+async fn pages_that_were_not_built_are_told_of_at_the_start() {
+    let weir = Weir::start().await;
+    for (path, told) in [("/watch/play_0", "the player's pages"), ("/admin/", "the admin UI")] {
+        let answer = weir.client.get(format!("http://{}{path}", weir.http)).send().await.unwrap();
+        let is_missing = answer.text().await.unwrap().contains("built without");
+        let log = weir.log.lock().unwrap().clone();
+        let line = log.lines().find(|line| line.contains("make player admin-ui"));
+        assert_eq!(line.is_some_and(|line| line.contains(told) && line.contains("WARN")), is_missing, "{path}: {log}");
+    }
 }
