@@ -144,7 +144,7 @@ const CONTAINED: &[(&str, &[&str])] = &[
     ("redis", &["cluster/redis"]),
     // `media/fmp4` calls mp4-atom so.
     ("mp4", &["cli/publish", "media/fmp4"]),
-    ("mp4_atom", &["media/fmp4"]),
+    ("mp4_atom", &["cli/publish", "media/fmp4"]),
     ("actix_web_actors", &["session/route"]),
     ("tokio_tungstenite", &["relay/client"]),
 ];

@@ -1,6 +1,7 @@
 //! `weir publish`: an FLV or MP4 file to an RTMP server, in real time.
 
 mod clip;
+mod fragments;
 mod mp4;
 mod wire;
 
@@ -58,7 +59,7 @@ pub struct Progress {
 pub struct Arguments {
     /// Where to: rtmp://HOST[:PORT]/live/STREAM_KEY
     url: String,
-    /// An FLV or MP4 file
+    /// An FLV or MP4 file, fragmented or not; an MP4 file's tracks in H.264 and AAC
     file: PathBuf,
     /// Starts again at the end of the file, with timestamps that go on
     #[arg(long = "loop")]

@@ -1,9 +1,13 @@
 //! The H.264 and AAC tracks of an MP4 file as FLV tags.
 
 use super::clip::{Body, Error};
+use super::fragments::{Fragments, Sample};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use mp4::{MediaType, Mp4Reader, Mp4Track};
-use std::io::{Read, Seek, SeekFrom};
+use mp4::{MediaType, Mp4Reader, Mp4Sample, Mp4Track};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::rc::Rc;
 
 /// FLV 10.1 E.4.3.1: a keyframe, another frame, both of AVC.
 const VIDEO_KEY: u8 = 0x17;
@@ -14,9 +18,27 @@ const AUDIO_AAC: u8 = 0xaf;
 const SEQUENCE_HEADER: u8 = 0;
 const FRAME: u8 = 1;
 
+/// Samples in tables come by `reader`, those in fragments after them.
 pub(super) struct Mp4<R> {
-    reader: Mp4Reader<R>,
+    source: Shared<R>,
+    reader: Mp4Reader<Shared<R>>,
+    fragments: Option<Fragments>,
     tracks: Vec<Track>,
+}
+
+/// One file, read by two.
+struct Shared<R>(Rc<RefCell<R>>);
+
+impl<R: Read> Read for Shared<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().read(buffer)
+    }
+}
+
+impl<R: Seek> Seek for Shared<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.borrow_mut().seek(to)
+    }
 }
 
 struct Track {
@@ -26,7 +48,9 @@ struct Track {
     /// Sent before the first sample.
     header: Option<Bytes>,
     next_sample: u32,
+    /// In the table; others are in fragments.
     samples: u32,
+    fragments: VecDeque<Sample>,
     /// Decode time of the next sample, in the movie's presentation time; can be negative before the first picture.
     next_ms: i64,
     /// What the edit list adds to the media time.
@@ -42,8 +66,11 @@ enum Codec {
 impl<R: Read + Seek> Mp4<R> {
     pub(super) fn open(mut source: R) -> Result<Self, Error> {
         let size = source.seek(SeekFrom::End(0))?;
+        let fragments = Fragments::find(&mut source, size)?;
         source.seek(SeekFrom::Start(0))?;
-        let reader = Mp4Reader::read_header(source, size)?;
+        let source = Rc::new(RefCell::new(source));
+        let size = fragments.as_ref().map_or(size, |fragments| fragments.begin);
+        let reader = Mp4Reader::read_header(Shared(source.clone()), size)?;
         let movie_timescale = reader.timescale();
         let mut tracks = Vec::new();
         for kind in [Codec::Avc, Codec::Aac] {
@@ -61,19 +88,25 @@ impl<R: Read + Seek> Mp4<R> {
             track.shift_ms -= earliest_ms;
             track.next_ms = track.shift_ms;
         }
-        Ok(Self { reader, tracks })
+        Ok(Self { source: Shared(source), reader, fragments, tracks })
     }
 
     /// The next tag of whichever track is due.
     pub(super) fn next_tag(&mut self) -> Result<Option<(u32, Body)>, Error> {
         loop {
-            let waiting = self.tracks.iter_mut().filter(|track| track.next_sample <= track.samples);
+            self.look_ahead()?;
+            let waiting = self.tracks.iter_mut().filter(|track| track.has_next());
             let Some(track) = waiting.min_by_key(|track| track.next_ms) else { return Ok(None) };
             if let Some(header) = track.header.take() {
                 return Ok(Some((track.next_ms.max(0) as u32, track.kind.body(header))));
             }
-            let sample = self.reader.read_sample(track.id, track.next_sample)?;
-            track.next_sample += 1;
+            let sample = if track.next_sample <= track.samples {
+                let sample = self.reader.read_sample(track.id, track.next_sample)?;
+                track.next_sample += 1;
+                sample
+            } else {
+                track.fragments.pop_front().map(|sample| read_sample(&mut self.source, sample)).transpose()?
+            };
             let Some(sample) = sample else { continue };
             let at_ms = track.shift_ms + track.milliseconds(sample.start_time as i64);
             track.next_ms = track.shift_ms + track.milliseconds(sample.start_time as i64 + i64::from(sample.duration));
@@ -82,6 +115,36 @@ impl<R: Read + Seek> Mp4<R> {
             return Ok(Some((at_ms.max(0) as u32, track.kind.body(tag))));
         }
     }
+
+    /// Reads fragments until each track has a sample: only then is it known which is due.
+    fn look_ahead(&mut self) -> Result<(), Error> {
+        while let Some(fragments) = &mut self.fragments
+            && self.tracks.iter().any(|track| !track.has_next())
+        {
+            let Some(samples) = fragments.next(&mut self.source)? else {
+                self.fragments = None;
+                return Ok(());
+            };
+            for sample in samples {
+                let track = self.tracks.iter_mut().find(|track| track.id == sample.track);
+                track.into_iter().for_each(|track| track.take_in(sample));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_sample(source: &mut (impl Read + Seek), sample: Sample) -> Result<Mp4Sample, Error> {
+    let mut bytes = vec![0; sample.size as usize];
+    source.seek(SeekFrom::Start(sample.offset))?;
+    source.read_exact(&mut bytes)?;
+    Ok(Mp4Sample {
+        start_time: sample.start,
+        duration: sample.duration,
+        rendering_offset: sample.composition.clamp(i32::MIN.into(), i32::MAX.into()) as i32,
+        is_sync: sample.is_sync,
+        bytes: bytes.into(),
+    })
 }
 
 impl Track {
@@ -101,9 +164,21 @@ impl Track {
             header: Some(header),
             next_sample: 1,
             samples: track.sample_count(),
+            fragments: VecDeque::new(),
             next_ms: 0,
             shift_ms: edit_ms(track, timescale, movie_timescale),
         })
+    }
+
+    fn has_next(&self) -> bool {
+        self.next_sample <= self.samples || !self.fragments.is_empty()
+    }
+
+    fn take_in(&mut self, sample: Sample) {
+        if !self.has_next() {
+            self.next_ms = self.shift_ms + self.milliseconds(sample.start as i64);
+        }
+        self.fragments.push_back(sample);
     }
 
     fn milliseconds(&self, units: i64) -> i64 {
