@@ -6,7 +6,7 @@ CARGO ?= cargo
 BUILD_TESTED = $(CARGO) build --bin weir --test it
 E2E := tests/e2e
 
-.PHONY: help demo test check fmt player player-deps admin-ui admin-deps e2e-deps audit test-needs test-operations test-rust test-api test-player test-ui test-e2e test-built test-faults check-rust check-pages cluster faults release bench soak fuzz clean
+.PHONY: help demo test check fmt player player-deps admin-ui admin-deps e2e-deps audit test-needs test-operations test-rust test-api test-player test-ui test-e2e test-built test-faults check-rust check-pages cluster faults floods release bench soak fuzz clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -78,6 +78,13 @@ cluster: player admin-ui ## three nodes, PostgreSQL, Redis and haproxy as proces
 faults: player e2e-deps ## every row of tests/faults/README.md that names a command, about an hour; ROWS="F1 F9" picks some
 	$(CARGO) build --release
 	CARGO=$(CARGO) WEIR_BIN=$(CURDIR)/target/release/weir node tests/faults/run.mjs $(ROWS)
+
+floods: ## 10,000 connections, wrong keys, wrong tokens beside those who mean well; LIVELOAD as for bench
+	$(CARGO) build --release
+	WEIR_BIN=$(CURDIR)/target/release/weir unshare --map-root-user --net node tests/faults/floods.mjs
+
+fuzz: ## each target for SECONDS=60, on a nightly toolchain with cargo-fuzz
+	tests/fuzz/run.sh $(or $(SECONDS),60)
 
 test-ui: admin-ui e2e-deps
 	cd admin-ui && npm test

@@ -16,7 +16,7 @@ pub mod admission;
 pub mod fan;
 #[cfg(feature = "node")]
 pub mod hub;
-#[cfg(feature = "node")]
+#[cfg(feature = "ws")]
 pub mod inbound;
 #[cfg(feature = "node")]
 mod mailbox;

@@ -17,13 +17,13 @@ process.on('exit', () => {
 
 /**
  * A node of its own with a public stream, or several; `api(method, path, body)` asks it as the administrator.
- * With `tls` viewers come by wss; `settings` are the stream's.
+ * With `tls` viewers come by wss; `settings` are the stream's. Publishers and viewers are listened for on `host`.
  */
-export async function start(binary, { tls = false, settings = {}, streams = 1 } = {}) {
+export async function start(binary, { tls = false, settings = {}, streams = 1, host = '127.0.0.1' } = {}) {
   const data = mkdtempSync(join(folder, 'node-'));
   const environment = { WEIR_ADMIN_KEY: ADMIN_KEY, WEIR_LOG_FORMAT: 'json', WEIR_LIMITS_API_RATE: '10000' };
   if (tls) Object.assign(environment, makeCertificate(data));
-  for (const listener of ['HTTP', 'RTMP', 'INTERNAL']) environment[`WEIR_${listener}_LISTEN`] = '127.0.0.1:0';
+  for (const listener of ['HTTP', 'RTMP', 'INTERNAL']) environment[`WEIR_${listener}_LISTEN`] = `${host}:0`;
   const child = spawnChild(binary, ['serve'], { cwd: data, env: environment, stdio: ['ignore', 'ignore', 'pipe'] });
   const at = await new Promise((resolve, reject) => {
     let text = '';
@@ -31,7 +31,10 @@ export async function start(binary, { tls = false, settings = {}, streams = 1 } 
     child.stderr.on('data', (piece) => {
       text += piece;
       const ready = text.split('\n').find((line) => line.includes('"message":"ready"'));
-      if (ready) resolve(JSON.parse(ready), clearTimeout(timer));
+      if (!ready) return;
+      resolve(JSON.parse(ready.replaceAll('0.0.0.0', '127.0.0.1')), clearTimeout(timer));
+      // What comes later is let go as it comes.
+      child.stderr.removeAllListeners('data').resume();
     });
   });
   const headers = { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' };
@@ -47,7 +50,7 @@ export async function start(binary, { tls = false, settings = {}, streams = 1 } 
   for (let at = 0; at < streams; at += 1) {
     const wanted = { tenant: tenant.id, name: `bench ${at}`, policy: 'public', ...settings };
     const { id, ingest, play } = await api('POST', '/streams', wanted);
-    made.push({ id, rtmp: ingest.rtmp_url, watch: play.ws_url });
+    made.push({ id, rtmp: ingest.rtmp_url, watch: play.ws_url, key: ingest.stream_key });
   }
   const [{ id: stream, rtmp, watch }] = made;
   return { child, api, internal: at.internal, tenant: tenant.id, stream, rtmp, watch, streams: made };

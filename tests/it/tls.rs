@@ -69,6 +69,12 @@ async fn viewers_watch_over_tls_while_the_certificate_is_replaced() {
         viewer.next().await.unwrap().unwrap();
     }
     assert!(connect(&weir, &second).await.is_ok(), "the last good certificate is not used any more");
+    let third = write_certificate(files.path());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while connect(&weir, &third).await.is_err() {
+        assert!(Instant::now() < deadline, "a good certificate after a bad one is not taken");
+        viewer.next().await.unwrap().unwrap();
+    }
 }
 
 #[actix_rt::test]

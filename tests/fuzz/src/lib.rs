@@ -3,6 +3,9 @@
 pub mod media;
 pub mod relay;
 pub mod rtmp;
+pub mod stream;
+pub mod viewer;
+mod watching;
 
 /// Name of a target and of its folder in `corpus/`, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
@@ -20,4 +23,7 @@ pub const TARGETS: &[Target] = &[
     ("aac", media::aac),
     ("fmp4_guard", media::fmp4_guard),
     ("relay", relay::relay),
+    ("viewer", viewer::viewer),
+    ("token", viewer::token),
+    ("stream", stream::stream),
 ];

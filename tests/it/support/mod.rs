@@ -26,6 +26,7 @@ pub use watchers::Watchers;
 
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -87,6 +88,33 @@ impl Weir {
         weir
     }
 
+    /// On a disk of its own, which its log goes to as well; none where nobody lets us mount one.
+    pub async fn start_on_disk(kib: u32) -> Option<Self> {
+        let data = Arc::new(TempDir::new().unwrap());
+        let serve = Self::command(&data, &[("RUST_LOG", "info")]);
+        let script = format!("mount -t tmpfs -o size={kib}k weir . && cd \"$PWD\" && exec \"$0\" serve 2> log");
+        let mut child = Command::new("unshare")
+            .args(["--map-root-user", "--mount", "sh", "-c", &script])
+            .arg(serve.get_program())
+            .current_dir(data.path())
+            .env_clear()
+            .envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .spawn()
+            .ok()?;
+        let log = Self::seen_by(child.id(), data.path()).join("log");
+        let ready = until("weir to be ready or to end", || match child.try_wait().unwrap() {
+            Some(_) => Some(None),
+            None => std::fs::read_to_string(&log).unwrap_or_default().lines().find_map(as_ready).map(Some),
+        });
+        let ready = ready.await?;
+        Some(Self::new(child, data, Arc::default(), &ready))
+    }
+
+    /// A folder as this process has it, whatever it has mounted there.
+    pub fn seen_by(pid: u32, folder: &Path) -> PathBuf {
+        Path::new(&format!("/proc/{pid}/root")).join(folder.strip_prefix("/").unwrap())
+    }
+
     /// The exit code of one that does not start, and what it said.
     pub async fn refused(settings: &[(&str, &str)]) -> (Option<i32>, String) {
         Self::refused_in(&TempDir::new().unwrap(), settings).await
@@ -118,15 +146,18 @@ impl Weir {
             let mut line = String::new();
             assert!(lines.read_line(&mut line).unwrap() > 0, "weir ended: {}", log.lock().unwrap());
             log.lock().unwrap().push_str(&line);
-            let entry: Value = serde_json::from_str(&line).unwrap_or_default();
-            if entry["message"] == "ready" {
-                break entry;
+            if let Some(ready) = as_ready(&line) {
+                break ready;
             }
         };
+        (Self::new(child, data, log, &ready), lines)
+    }
+
+    fn new(child: Child, data: Arc<TempDir>, log: Arc<Mutex<String>>, ready: &Value) -> Self {
         let at = |name: &str| ready[name].as_str().unwrap().to_owned();
         let rtmps = ready["rtmps"].as_str().map(str::to_owned);
         let client = reqwest::Client::builder().timeout(DEADLINE).build().unwrap();
-        (Self { child, http: at("http"), rtmp: at("rtmp"), rtmps, internal: at("internal"), data, log, client }, lines)
+        Self { child, http: at("http"), rtmp: at("rtmp"), rtmps, internal: at("internal"), data, log, client }
     }
 
     pub fn pid(&self) -> u32 {
@@ -259,6 +290,11 @@ impl Drop for Weir {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The line that tells where a node is reached.
+fn as_ready(line: &str) -> Option<Value> {
+    serde_json::from_str::<Value>(line).ok().filter(|entry| entry["message"] == "ready")
 }
 
 /// Waits for a condition, looked at every few milliseconds.
