@@ -95,7 +95,11 @@ async fn while_the_database_stands_still_live_streams_and_their_new_viewers_go_o
     assert_eq!(answer.status().as_u16(), 503);
     let start = Instant::now();
     let unknown = b.client.get(b.live_url(&other)).send().await.unwrap();
-    println!("F18: a viewer of what a node knows nothing of is answered {} after {:?}", unknown.status(), start.elapsed());
+    println!(
+        "F18: a viewer of what a node knows nothing of is answered {} after {:?}",
+        unknown.status(),
+        start.elapsed()
+    );
     assert_eq!(unknown.status().as_u16(), 503);
     assert!(start.elapsed() < Duration::from_secs(3));
     tokio::time::sleep(Duration::from_secs(10).saturating_sub(stopped.elapsed())).await;

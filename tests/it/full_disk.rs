@@ -74,7 +74,10 @@ async fn with_its_disk_full_a_node_refuses_what_it_has_to_write_and_loses_nothin
     let freed = Instant::now();
     let _other = until_async("a publish to be accepted", async || publish(&weir, &other).await.ok()).await;
     assert_eq!(create(&weir, &tenant).await.0, 201);
-    println!("F20: disk full: refused within {slowest:?}; a publish is accepted {:?} after there is room", freed.elapsed());
+    println!(
+        "F20: disk full: refused within {slowest:?}; a publish is accepted {:?} after there is room",
+        freed.elapsed()
+    );
     assert!(slowest < Duration::from_secs(4) && freed.elapsed() < Duration::from_secs(3));
     until_async("the log to go on", async || (log_bytes() > log_before).then_some(())).await;
     let store = Sqlite::open_read_only(&disk.join("data/weir.db")).await.unwrap();

@@ -11,9 +11,7 @@ use weir::session::ladder::RateMeter;
 use weir::session::protocol::{self, InitFrames};
 use weir::stream::backlog::{Backlog, Bounds};
 use weir::stream::packet::{Edges, Epoched, Framed, Packet, Snapshot};
-use weir::stream::publisher::{
-    Departure, EndReason, Publish, Publisher, PublisherId, Refusal, SecondPublisher, Whose,
-};
+use weir::stream::publisher::{Departure, EndReason, Publish, Publisher, PublisherId, Refusal, SecondPublisher, Whose};
 use weir::stream::state::{Settings, State};
 use weir::stream::ws_frame;
 
@@ -29,7 +27,9 @@ static CONFIGS: LazyLock<Vec<Config>> = LazyLock::new(|| {
     let (mut reader, mut parser, mut configs) = (file::Reader::new(), Parser::new(), Vec::new());
     reader.handle_bytes(CLIP);
     while configs.len() < 2 {
-        let Some(file::Tag::Media { kind, timestamp_ms, body }) = reader.poll_tag().expect("the clip") else { continue };
+        let Some(file::Tag::Media { kind, timestamp_ms, body }) = reader.poll_tag().expect("the clip") else {
+            continue;
+        };
         let items = match kind {
             Kind::Video => parser.handle_video(timestamp_ms, body),
             Kind::Audio => parser.handle_audio(timestamp_ms, body),

@@ -62,7 +62,9 @@ fn shown(token: &str) {
     let keys = [VerifyingKey::hs256("k", SECRET).expect("a long secret")];
     let request = Request { playback_id: PLAYBACK_ID, now_s: NOW_S, address: None, origin: None };
     let Ok(claims) = token::verify(token, &keys, &request) else { return };
-    assert!(token.len() <= TOKEN_BYTES_MAX && claims.expires_s > NOW_S && claims.ip.is_none() && claims.origin.is_none());
+    assert!(
+        token.len() <= TOKEN_BYTES_MAX && claims.expires_s > NOW_S && claims.ip.is_none() && claims.origin.is_none()
+    );
     match claims.streams {
         Streams::One(one) => assert!(one == "*" || one == PLAYBACK_ID),
         Streams::List(list) => assert!(list.iter().any(|one| one == PLAYBACK_ID)),

@@ -29,7 +29,8 @@ impl Given {
     pub fn note(given: &mut [Option<Self>], fragment: &Framed) {
         if fragment.kind == Kind::Video {
             let (number, epoch) = (number(&fragment.payload()), fragment.epoch);
-            let same = |(_, g): &(u32, &Option<Self>)| g.is_some_and(|g| g.epoch == epoch && g.role != Role::Disposable);
+            let same =
+                |(_, g): &(u32, &Option<Self>)| g.is_some_and(|g| g.epoch == epoch && g.role != Role::Disposable);
             let needs = (0..).zip(given.iter()).take(number as usize).filter(same).last().map(|(number, _)| number);
             given[number as usize] = Some(Self { epoch, role: fragment.role, needs });
         }
@@ -94,16 +95,17 @@ impl Watching {
     pub fn read(&mut self, most: usize, given: &[Option<Given>], now: Duration) {
         let mut left = most;
         while !self.outbox.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 2];
-            let count = self.outbox.slices(&mut slices);
-            let there: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).take(left).collect();
+            let mut slices = [IoSlice::new(&[]); 1];
+            self.outbox.slices(&mut slices);
+            let there = &slices[0][..left.min(slices[0].len())];
             if there.is_empty() {
                 assert_eq!(left, 0, "nothing to write of what waits");
                 return self.outbox.handle_full(now);
             }
-            left -= there.len();
-            self.outbox.advance(there.len(), now);
-            self.rest.extend_from_slice(&there);
+            self.rest.extend_from_slice(there);
+            let taken = there.len();
+            left -= taken;
+            self.outbox.advance(taken, now);
             while let Some((opcode, payload)) = self.message() {
                 match opcode {
                     1 => self.hear(&payload),
