@@ -23,6 +23,9 @@ pub const HS256_SECRET_BYTES_MIN: usize = 32;
 /// RSA keys of less than 2048 bits are refused (RFC 7518 3.3).
 const RSA_MODULUS_BYTES_MIN: usize = 256;
 
+/// RFC 8032 5.1.5; the library takes a longer key for its beginning, and panics at a shorter one.
+const ED25519_KEY_BYTES: usize = 32;
+
 /// The subject is logged, counted and shown: longer ones are refused.
 const SUBJECT_BYTES_MAX: usize = 256;
 
@@ -142,6 +145,9 @@ impl VerifyingKey {
     fn usable(&self) -> Result<(), Error> {
         if self.algorithm == Algorithm::Rs256 && der_bytes(&self.key) <= RSA_MODULUS_BYTES_MIN {
             return Err(Error::SigningKey("an RSA key has at least 2048 bits"));
+        }
+        if self.algorithm == Algorithm::EdDsa && der_bytes(&self.key) != ED25519_KEY_BYTES {
+            return Err(Error::SigningKey("an Ed25519 key has 32 bytes"));
         }
         let tried = crypto::verify("AAAA", b"", &self.key, self.algorithm.jwa());
         tried.map(|_| ()).map_err(|_| Error::SigningKey("not a public key of this algorithm"))

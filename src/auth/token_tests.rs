@@ -170,6 +170,12 @@ fn a_weak_key_is_refused_when_it_is_made() {
     assert!(VerifyingKey::hs256("k", &SECRET[1..]).is_err());
     assert!(VerifyingKey::from_pem("k", Algorithm::Hs256, "x").is_err());
     assert!(VerifyingKey::from_pem("k", Algorithm::Rs256, "not a key").is_err());
+    let short = "-----BEGIN PUBLIC KEY-----\nMAwwBQYDK2VwAwMAqrs=\n-----END PUBLIC KEY-----\n";
+    assert!(VerifyingKey::from_pem("k", Algorithm::EdDsa, short).is_err());
+    for x in ["RSA", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURoAAAA"] {
+        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "alg": "EdDSA", "x": x});
+        assert!(VerifyingKey::from_jwk(&jwk.to_string()).is_err(), "{x}");
+    }
     assert!(VerifyingKey::from_jwk(r#"{"kty":"oct","k":"AAAA","alg":"HS256","kid":"k","use":"sig"}"#).is_err());
 }
 
