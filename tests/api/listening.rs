@@ -1,10 +1,11 @@
 //! Who may listen to events, and until when.
 
 use super::sign_in::{as_page, user};
-use super::support::{ADMIN, Api, Told};
+use super::support::{ADMIN, Answer, Api, Told};
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::TestRequest;
 use serde_json::json;
+use std::time::Duration;
 use weir::clock::Clock as _;
 use weir::hooks::Event;
 use weir::id::{EventId, TenantId};
@@ -30,6 +31,12 @@ fn tell(api: &Api, tenant: &str) {
     });
 }
 
+/// An answer that ends.
+async fn refused(api: &Api) -> Answer {
+    let asked = tokio::time::timeout(Duration::from_secs(10), api.get("/events"));
+    asked.await.expect("it is refused")
+}
+
 async fn assert_hears(api: &Api, listener: &mut Told, tenant: &str) {
     tell(api, tenant);
     assert!(listener.next().await.contains("event: stream.live"));
@@ -52,7 +59,7 @@ async fn a_deleted_key_hears_nothing_more() {
     delete_key(&api, &tenant, "reader").await;
     assert!(by_reader.ends().await);
     assert_hears(&api, &mut by_operator, &tenant).await;
-    let again = reader.get("/events").await;
+    let again = refused(&reader).await;
     assert_eq!(again.status, StatusCode::UNAUTHORIZED);
 }
 
@@ -67,7 +74,7 @@ async fn a_disabled_tenant_hears_nothing_more_and_the_platform_does() {
     api.patch(&format!("/tenants/{tenant}"), json!({ "disabled": true })).await;
     assert!(own.ends().await);
     assert_hears(&api, &mut platform, &tenant).await;
-    let again = reader.get("/events").await;
+    let again = refused(&reader).await;
     assert_eq!((again.status, again.text("/code")), (StatusCode::FORBIDDEN, "tenant_disabled"));
     assert_eq!(api.delete(&format!("/tenants/{other}")).await.status, StatusCode::NO_CONTENT);
     assert!(others.ends().await);
@@ -105,7 +112,7 @@ async fn one_key_listens_so_many_times_at_once() {
     for _ in 0..CONNECTIONS_MAX {
         listeners.push(listen(&reader).await);
     }
-    let refused = reader.get("/events").await;
+    let refused = refused(&reader).await;
     assert_eq!((refused.status, refused.text("/code")), (StatusCode::TOO_MANY_REQUESTS, "too_many_listeners"));
     assert_eq!(refused.header("retry-after"), Some("15"));
     let mut of_another = listen(&other).await;
