@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 const UNITS_PER_MS: i64 = 90;
 /// Duration of a first frame whose stream tells no frame rate.
 const STEP_DEFAULT: i64 = 33 * UNITS_PER_MS;
+/// The same at most, whatever its stream tells: what follows begins where it ends.
+const STEP_DECLARED_MAX: i64 = 1_000 * UNITS_PER_MS;
 /// Frames over which the frame rate is measured.
 const FPS_WINDOW: usize = 60;
 
@@ -226,7 +228,10 @@ impl Steps {
         }
         match self.step.min(self.before) {
             Some(step) => step,
-            None => fps.map_or(STEP_DEFAULT, |fps| (f64::from(VIDEO_TIMESCALE) / fps).round() as i64).max(1),
+            None => {
+                let declared = fps.map_or(STEP_DEFAULT, |fps| (f64::from(VIDEO_TIMESCALE) / fps).round() as i64);
+                declared.clamp(1, STEP_DECLARED_MAX)
+            }
         }
     }
 
