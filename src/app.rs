@@ -8,6 +8,7 @@ mod lost;
 mod meter;
 mod peers;
 mod relays;
+mod reload;
 pub mod root;
 mod surplus;
 mod telling;
@@ -18,21 +19,19 @@ use crate::auth::secret::Secrets;
 use crate::clock::{Clock, System};
 use crate::cluster::seats::Seats;
 use crate::cluster::{Bus, Message};
-use crate::config::{Config, DatabaseUrl};
+use crate::config::{Config, Current, DatabaseUrl, Limits};
 use crate::hooks::Feed;
 use crate::net::client::Trusted;
-use crate::net::door::{self, Door};
+use crate::net::door::Door;
 use crate::net::server::{self, Options};
 use crate::net::tls::Reloading;
 use crate::pages;
 use crate::relay::{self, Relays};
-use crate::rtmp::chunk;
 use crate::rtmp::server as rtmp;
 use crate::session::admission::Admission;
 use crate::session::route::{self, Viewing};
 use crate::session::worker::Worker;
 use crate::store::{Postgres, Sqlite, Store};
-use crate::stream::backlog::Bounds;
 use crate::stream::registry::Registry;
 use crate::stream::upstream::Upstream;
 use crate::telemetry::Metrics;
@@ -80,7 +79,8 @@ struct Parts {
     seats: Arc<Seats>,
     feed: Arc<Feed>,
     trusted: Trusted,
-    backlog: Bounds,
+    limits: Current<Limits>,
+    public_url: Current<Option<String>>,
 }
 
 /// A node that runs.
@@ -93,8 +93,10 @@ pub struct Node {
     http: Vec<ServerHandle>,
     tasks: Vec<JoinHandle<()>>,
     arbiters: Vec<Arbiter>,
-    drain_timeout: Duration,
     drain_asked: Arc<Notify>,
+    /// In force.
+    config: Config,
+    certificate: Option<Arc<Reloading>>,
 }
 
 impl Node {
@@ -120,7 +122,7 @@ impl Node {
         let drain_asked = Arc::new(Notify::new());
         parts.bus.subscribe(Arc::new(enforcer(config, &parts, drain_asked.clone())));
         let workers = cores.saturating_sub(ingest).max(1);
-        let publishers = serve_behind(&parts.trusted, publishing(config, &parts, &cluster));
+        let publishers = serve_behind(&parts.trusted, publishing(&parts, &cluster));
         let mut node = Self {
             addresses,
             administration: Arc::new(administration(config, &parts, &cluster, &addresses, &publishers)),
@@ -130,18 +132,19 @@ impl Node {
             http: Vec::new(),
             tasks: Vec::new(),
             arbiters,
-            drain_timeout: config.drain_timeout,
             drain_asked,
+            config: config.clone(),
+            certificate: config.tls.as_ref().map(|tls| Reloading::load(&tls.cert, &tls.key)).transpose()?,
         };
         node.beat.refuse_a_namesake().await?;
         if let Some(missing) = missing_pages(pages::are_built(), api::is_ui_built()) {
             tracing::warn!("{missing}");
         }
         node.tasks.extend(telling::start(config, &node.parts, &cluster, events));
-        let certificate = config.tls.as_ref().map(|tls| Reloading::load(&tls.cert, &tls.key)).transpose()?;
+        let certificate = node.certificate.clone();
         let tls = |protocol| certificate.as_ref().map(|certificate| certificate.acceptor(protocol)).transpose();
         node.serve_public(http, workers, tls(Some("http/1.1"))?, config, &cluster)?;
-        node.serve_internal(internal, config, &cluster)?;
+        node.serve_internal(internal, &cluster)?;
         node.serve_publishers(rtmp, None);
         if let Some(rtmps) = rtmps {
             node.serve_publishers(rtmps, tls(None)?);
@@ -167,8 +170,8 @@ impl Node {
             admission: self.parts.admission.clone(),
             seats: self.parts.seats.clone(),
             trusted: self.parts.trusted.clone(),
-            backlog: self.parts.backlog,
-            public_url: config.public_url.clone(),
+            limits: self.parts.limits.clone(),
+            public_url: self.parts.public_url.clone(),
             ownership: cluster.ownership.clone(),
             is_draining: {
                 let health = self.parts.health.clone();
@@ -178,13 +181,12 @@ impl Node {
         let administration = web::Data::from(self.administration.clone());
         let health = web::Data::from(self.parts.health.clone());
         let parts = self.parts.clone();
-        let (outbox_bytes, node_bytes) = (config.limits.outbox_bytes, config.limits.node_bytes);
         let node: Arc<str> = config.node.id.clone().into();
-        let door = door(config, self.parts.trusted.clone(), config.limits.address_connections, &self.parts);
+        let door = Door::public(self.parts.limits.clone(), self.parts.trusted.clone(), self.parts.metrics.clone());
         let options = Options { name: "http", workers, tls, connections_max: CONNECTIONS_MAX, door };
         let server = server::serve(listener, options, move || {
             let (registry, clock, metrics) = (parts.registry.clone(), parts.clock.clone(), parts.metrics.clone());
-            let worker = Worker::new(registry, clock, metrics, outbox_bytes, node_bytes, node.clone());
+            let worker = Worker::new(registry, clock, metrics, parts.limits.clone(), node.clone());
             WebApp::new()
                 .app_data(viewing.clone())
                 .app_data(worker)
@@ -201,12 +203,11 @@ impl Node {
         Ok(())
     }
 
-    fn serve_internal(&mut self, listener: TcpListener, config: &Config, cluster: &Cluster) -> anyhow::Result<()> {
+    fn serve_internal(&mut self, listener: TcpListener, cluster: &Cluster) -> anyhow::Result<()> {
         let (parts, publishers, asked) = (self.parts.clone(), self.publishers.clone(), cluster.peers.clone());
         let serving = web::Data::new(relays::serving(&self.parts, cluster));
         let administration = web::Data::from(self.administration.clone());
-        // Nobody comes here but other nodes and who watches them.
-        let door = door(config, Trusted::default(), u32::MAX, &self.parts);
+        let door = Door::internal(self.parts.limits.clone(), self.parts.metrics.clone());
         let options = Options { name: "internal", workers: 1, tls: None, connections_max: CONNECTIONS_MAX, door };
         let server = server::serve(listener, options, move || {
             WebApp::new()
@@ -220,6 +221,7 @@ impl Node {
                 .configure(peers::configure)
                 .configure(relay::configure)
                 .configure(api::internal)
+                .configure(api::debug)
                 .route("/metrics", web::get().to(metrics))
         })?;
         self.http.push(server.handle());
@@ -256,14 +258,13 @@ async fn assemble(
     let secrets = Arc::new(root::secrets(config, store.as_ref(), random()).await?);
     let threads = arbiters.iter().map(Arbiter::handle).collect();
     let admission = Arc::new(Admission::new(store.clone(), secrets.clone(), clock.clone()));
-    let backlog =
-        Bounds { bytes: config.limits.backlog_bytes, span_us: i64::from(config.limits.backlog_s) * 1_000_000 };
+    let limits = Current::new(config.limits);
     let trusted = Trusted::new(config.trusted_proxies.iter().copied());
     let health = Arc::new(Health::new(store.clone(), metrics.clone()));
     let redis = config.redis.url.as_ref();
     let myself = cluster::myself(config, internal, random());
     let cluster = Cluster::open(redis, myself, store.clone(), secrets.clone(), clock.clone(), health.clone())?;
-    let relays = relays::relays(config, &cluster, &clock);
+    let relays = relays::relays(config, limits.clone(), &cluster, &clock);
     let upstream = relays.clone().map(|relays| relays as Arc<dyn Upstream>);
     let registry = Registry::with_upstream(threads, clock.clone(), metrics.clone(), upstream);
     let seats = Arc::new(Seats::new(cluster.nodes.clone()));
@@ -280,7 +281,8 @@ async fn assemble(
         seats,
         feed,
         trusted,
-        backlog,
+        limits,
+        public_url: Current::new(config.public_url.clone()),
     };
     Ok((parts, cluster))
 }
@@ -293,13 +295,13 @@ fn enforcer(config: &Config, parts: &Parts, drain: Arc<Notify>) -> Enforcer {
         admission: parts.admission.clone(),
         seats: parts.seats.clone(),
         relays: parts.relays.clone(),
-        backlog: parts.backlog,
+        limits: parts.limits.clone(),
         drain,
     }
 }
 
-fn publishing(config: &Config, parts: &Parts, cluster: &Cluster) -> rtmp::Parts {
-    let backlog = parts.backlog;
+fn publishing(parts: &Parts, cluster: &Cluster) -> rtmp::Parts {
+    let limits = parts.limits.clone();
     let (admission, bus) = (parts.admission.clone(), parts.bus.clone());
     rtmp::Parts {
         node: cluster.nodes.myself.node.clone(),
@@ -311,13 +313,8 @@ fn publishing(config: &Config, parts: &Parts, cluster: &Cluster) -> rtmp::Parts 
         clock: parts.clock.clone(),
         metrics: parts.metrics.clone(),
         seats: parts.seats.clone(),
-        limits: rtmp::Limits {
-            chunk: chunk::Limits::default(),
-            handshake: config.limits.rtmp_handshake,
-            address_connections: config.limits.address_connections,
-            failed_tries: config.limits.failed_tries,
-        },
-        settings: Box::new(move |stored| tenancy::settings(stored, backlog)),
+        limits: limits.clone(),
+        settings: Box::new(move |stored| tenancy::settings(stored, &limits.get())),
         on_publish: Box::new(move |publish| {
             let (admission, id) = (admission.clone(), publish.stream.playback_id.clone());
             let (bus, stream) = (bus.clone(), publish.stream.id.clone());
@@ -335,15 +332,6 @@ async fn log_limits(metrics: Arc<Metrics>) {
         actix_rt::time::sleep(LIMITS_EVERY).await;
         metrics.log_limits();
     }
-}
-
-fn door(config: &Config, proxies: Trusted, address_connections: u32, parts: &Parts) -> Arc<Door> {
-    let limits = door::Limits {
-        header_bytes: config.limits.http_header_bytes,
-        header_time: config.limits.http_headers,
-        address_connections,
-    };
-    Door::new(limits, proxies, parts.metrics.clone())
 }
 
 fn serve_behind(trusted: &Trusted, parts: rtmp::Parts) -> Arc<rtmp::Server> {
@@ -371,6 +359,8 @@ fn administration(
         clock: parts.clock.clone(),
         random: fill_random,
         trusted: parts.trusted.clone(),
+        limits: parts.limits.clone(),
+        public_url: parts.public_url.clone(),
         feed: parts.feed.clone(),
         health: parts.health.clone(),
         on_stream_key: Box::new(move |hash| publishers.expect_key(hash)),

@@ -2,7 +2,9 @@
 //!
 //! `weir.toml`, over it variables (`WEIR_` + section + `_` + key), over it flags. One table (`config/keys.rs`) knows every key.
 
+mod current;
 mod keys;
+mod reload;
 mod value;
 
 use ipnet::IpNet;
@@ -16,6 +18,8 @@ use std::time::Duration;
 
 use keys::KEYS;
 
+pub use current::Current;
+pub use reload::Reload;
 pub use value::duration;
 
 /// Read where no other file is named, if it is there.
@@ -118,7 +122,7 @@ pub struct Tls {
 }
 
 /// What is bounded, and by how much.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Held for one viewer who is behind; past it, frames are dropped up to the next keyframe.
     pub outbox_bytes: usize,
@@ -142,6 +146,24 @@ pub struct Limits {
     pub http_header_bytes: usize,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            outbox_bytes: 256 << 10,
+            node_bytes: 1 << 30,
+            backlog_bytes: 32 << 20,
+            backlog_s: 20,
+            api_body_bytes: 1 << 20,
+            api_rate: 300,
+            address_connections: 200,
+            failed_tries: 10,
+            rtmp_handshake: Duration::from_secs(5),
+            http_headers: Duration::from_secs(5),
+            http_header_bytes: 16 << 10,
+        }
+    }
+}
+
 /// Outgoing calls: to webhooks, and for keys.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
@@ -154,6 +176,8 @@ pub struct Webhooks {
 #[derive(Debug, Clone)]
 pub struct Log {
     pub format: LogFormat,
+    /// What is told, by levels and targets; unset: what the command tells by itself. `RUST_LOG` stands above it.
+    pub filter: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,7 +306,7 @@ impl Config {
                 section = of;
                 text.push_str(&format!("\n[{section}]\n"));
             }
-            match (key.get)(self) {
+            match (key.get)(self).map(|value| key.masked(value)) {
                 Some(value) => text.push_str(&format!("{name} = {value}\n")),
                 None => text.push_str(&format!("# {name} is not set\n")),
             }
@@ -380,20 +404,8 @@ impl Draft {
             redis: Redis { url: None },
             node: Node { id: host.to_owned(), url: None },
             tls: None,
-            limits: Limits {
-                outbox_bytes: 256 << 10,
-                node_bytes: 1 << 30,
-                backlog_bytes: 32 << 20,
-                backlog_s: 20,
-                api_body_bytes: 1 << 20,
-                api_rate: 300,
-                address_connections: 200,
-                failed_tries: 10,
-                rtmp_handshake: Duration::from_secs(5),
-                http_headers: Duration::from_secs(5),
-                http_header_bytes: 16 << 10,
-            },
-            log: Log { format: LogFormat::Auto },
+            limits: Limits::default(),
+            log: Log { format: LogFormat::Auto, filter: None },
             webhooks: Webhooks { allowed_networks: Vec::new(), keys_every: Duration::from_secs(300) },
             secret: None,
             admin_key: None,
@@ -441,6 +453,11 @@ impl Draft {
         }
         Ok(self.config)
     }
+}
+
+/// A variable that is no setting of ours; an empty one is as if it were not there.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var_os(name)?.into_string().ok().filter(|value| !value.is_empty())
 }
 
 fn variable(key: &str) -> String {

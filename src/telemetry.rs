@@ -1,5 +1,6 @@
 //! Logs and metrics: names, units and how they are shown.
 
+use crate::config;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -11,7 +12,9 @@ use std::io::IsTerminal as _;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry as Subscriber, fmt, reload};
 
 /// One label.
 pub type Label = [(&'static str, &'static str); 1];
@@ -45,6 +48,7 @@ pub struct Metrics {
     publishes_refused: Family<Label, Counter>,
     degraded: Family<Label, Gauge>,
     panics: Counter,
+    config_reloads: Family<Label, Counter>,
     limits_hit: Family<Label, Counter>,
     /// Since the log last told of them.
     limits_untold: Mutex<BTreeMap<&'static str, u64>>,
@@ -155,6 +159,12 @@ impl Metrics {
             auth_failures: register(registry_ref, "auth_failures", "Keys and tokens refused", Family::default()),
             publishes_refused: register(registry_ref, "publishes_refused", "Publishers refused", Family::default()),
             panics: register(registry_ref, "panics", "Tasks that ended by a fault of the program", Counter::default()),
+            config_reloads: register(
+                registry_ref,
+                "config_reloads",
+                "Times that the configuration was read again",
+                Family::default(),
+            ),
             limits_hit: register(registry_ref, "limit_hits", "Times that a limit was reached", Family::default()),
             limits_untold: Mutex::default(),
             degraded: register(registry_ref, "degraded", "1 where a part this node needs is away", Family::default()),
@@ -204,6 +214,11 @@ impl Metrics {
 
     pub fn publish_refused(&self, reason: &'static str) {
         self.publishes_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// `ok`, or `failed` where nothing was changed.
+    pub fn config_reloaded(&self, result: &'static str) {
+        self.config_reloads.get_or_create(&[("result", result)]).inc();
     }
 
     /// From now on a panic, which ends one task, is counted and logged as one line.
@@ -263,23 +278,41 @@ const LOG_LINES_MAX: usize = 16 * 1024;
 /// Writes what still waits when it is dropped.
 #[must_use]
 pub struct Logs {
+    /// Where nothing else is said of a target.
+    base: &'static str,
+    filter: Option<reload::Handle<EnvFilter, Subscriber>>,
     _writer: WorkerGuard,
 }
 
-/// Sends logs to standard error: text on a terminal, JSON otherwise or where `is_json` says so; `RUST_LOG` stands above
-/// `filter`.
-pub fn start_logs(is_json: Option<bool>, filter: &str) -> Logs {
-    let filter = without_noise(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter)));
-    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES_MAX);
-    let (writer, guard) = writer.finish(std::io::stderr());
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
-    let is_terminal = std::io::stderr().is_terminal();
-    if is_json.unwrap_or(!is_terminal) {
-        logs.json().flatten_event(true).init();
-    } else {
-        logs.with_ansi(is_terminal).init();
+impl Logs {
+    /// Sends logs to standard error: text on a terminal, JSON otherwise or where `is_json` says so. What `filter` says goes
+    /// over `base`; `RUST_LOG` stands above both.
+    pub fn start(is_json: Option<bool>, base: &'static str, filter: Option<&str>) -> Self {
+        let environment = config::environment(EnvFilter::DEFAULT_ENV);
+        let is_fixed = environment.is_some();
+        let (filter, handle) = reload::Layer::new(without_noise(EnvFilter::new(environment.unwrap_or_else(|| over(base, filter)))));
+        let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES_MAX);
+        let (writer, guard) = writer.finish(std::io::stderr());
+        let lines = fmt::layer().with_writer(writer).with_target(false);
+        let is_terminal = std::io::stderr().is_terminal();
+        let lines = if is_json.unwrap_or(!is_terminal) {
+            lines.json().flatten_event(true).with_filter(filter).boxed()
+        } else {
+            lines.with_ansi(is_terminal).with_filter(filter).boxed()
+        };
+        tracing_subscriber::registry().with(lines).init();
+        Self { base, filter: (!is_fixed).then_some(handle), _writer: guard }
     }
-    Logs { _writer: guard }
+
+    /// False where `RUST_LOG` stands above it.
+    pub fn filter(&self, filter: Option<&str>) -> bool {
+        let filter = without_noise(EnvFilter::new(over(self.base, filter)));
+        self.filter.as_ref().is_some_and(|handle| handle.reload(filter).is_ok())
+    }
+}
+
+fn over(base: &str, filter: Option<&str>) -> String {
+    filter.map_or_else(|| base.to_owned(), |filter| format!("{base},{filter}"))
 }
 
 /// Of each request that is no HTTP, actix-http would make a line that says ERROR, which is for faults that an operator

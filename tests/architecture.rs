@@ -68,7 +68,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("pages", &["session::route", "session::admission", "store", "id", "net"]),
-    ("tenancy", &["store", "stream"]),
+    ("tenancy", &["store", "stream", "config"]),
     ("store/", &["store", "auth", "clock", "config", "id"]),
     ("cluster/", &["cluster", "store", "auth", "clock", "config", "id"]),
     ("auth/", &["auth", "clock", "config", "id"]),

@@ -67,7 +67,8 @@ pub(super) async fn identify(
 ) -> Result<Caller, Error> {
     check_origin(state, request, &client)?;
     let (hash, now) = (state.secrets.hash(key.reveal()), state.clock.monotonic());
-    if let Some(wait) = state.tries().wait(client.address, &hash, now) {
+    let wait = state.tries().wait(client.address, &hash, state.limits.get().failed_tries, now);
+    if let Some(wait) = wait {
         return Err(Error::TooManyTries { wait });
     }
     let now_us = state.now_us();

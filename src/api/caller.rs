@@ -136,7 +136,10 @@ async fn admit(needed: Role, request: &ServiceRequest) -> Result<Caller, Error> 
         connection.admit();
     }
     let now = state.clock.monotonic();
-    state.rates().take(&caller.actor, now).map_err(|wait| Error::TooManyRequests { wait })?;
+    state
+        .rates()
+        .take(&caller.actor, state.limits.get().api_rate, now)
+        .map_err(|wait| Error::TooManyRequests { wait })?;
     // Roles are declared from the highest to the lowest.
     if caller.role > needed {
         audit_refusal(state, &caller.actor, caller.tenant.as_ref(), client.address, &asked).await;
@@ -162,7 +165,7 @@ async fn identify(state: &State, request: &HttpRequest, client: Client) -> Resul
         return Ok(Caller { actor, role: Role::Platform, tenant: None, client, browser: None, key: None });
     }
     let (address, now) = (client.address, state.clock.monotonic());
-    let wait = state.tries().wait(address, &hash, now);
+    let wait = state.tries().wait(address, &hash, state.limits.get().failed_tries, now);
     if let Some(wait) = wait {
         return Err(Error::TooManyTries { wait });
     }

@@ -34,7 +34,7 @@ impl<T: DeserializeOwned + Check + 'static> FromRequest for Body<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let bytes_max = request.app_data::<web::Data<State>>().map_or(0, |state| state.body_bytes_max);
+        let bytes_max = request.app_data::<web::Data<State>>().map_or(0, |state| state.limits.get().api_body_bytes);
         let media_type = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let media_type = media_type.to_owned();
         let mut payload = payload.take();

@@ -5,6 +5,7 @@ mod audit;
 mod bounds;
 mod browser;
 mod caller;
+mod debug;
 mod elsewhere;
 mod error;
 mod events;
@@ -42,7 +43,7 @@ use crate::auth::tries::Tries;
 use crate::clock::Clock;
 use crate::cluster::peers::Peers;
 use crate::cluster::{Bus, Message, Nodes};
-use crate::config::Config;
+use crate::config::{Config, Current, Limits};
 use crate::hooks::Feed;
 use crate::net::client::Trusted;
 use crate::store::Store;
@@ -51,6 +52,7 @@ use hashing::Hashing;
 use listeners::Listeners;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use debug::debug;
 pub use elsewhere::internal;
 pub use error::Error;
 pub use first_start::first_key;
@@ -88,7 +90,7 @@ pub struct State {
     links: Links,
     /// The configured administrator's key.
     admin_key: Option<Hash>,
-    body_bytes_max: usize,
+    limits: Current<Limits>,
     tries: Mutex<Tries>,
     rates: Mutex<Rates>,
     logins: Mutex<Logins>,
@@ -105,6 +107,9 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub random: Random,
     pub trusted: Trusted,
+    pub limits: Current<Limits>,
+    /// Base of links given out.
+    pub public_url: Current<Option<String>>,
     pub feed: Arc<Feed>,
     pub health: Arc<Health>,
     /// Called with each new stream key's hash.
@@ -116,7 +121,7 @@ pub struct Parts {
 impl State {
     pub fn new(parts: Parts, config: &Config) -> Self {
         let Parts { store, bus, registry, secrets, clock, random, trusted, feed, health, .. } = parts;
-        let Parts { on_stream_key, nodes, peers, .. } = parts;
+        let Parts { on_stream_key, nodes, peers, limits, public_url, .. } = parts;
         let listeners = Listeners::new();
         bus.subscribe(listeners.clone());
         Self {
@@ -124,11 +129,11 @@ impl State {
             node: nodes.myself.node.clone(),
             links: {
                 let rtmps_port = config.rtmps.listen.map(|listen| listen.port());
-                Links::new(config.public_url.clone(), config.rtmp.listen.port(), rtmps_port)
+                Links::new(public_url, config.rtmp.listen.port(), rtmps_port)
             },
-            body_bytes_max: config.limits.api_body_bytes,
-            rates: Mutex::new(Rates::new(config.limits.api_rate)),
-            tries: Mutex::new(Tries::new(config.limits.failed_tries)),
+            limits,
+            rates: Mutex::default(),
+            tries: Mutex::default(),
             logins: Mutex::default(),
             hashing: Hashing::default(),
             listeners,

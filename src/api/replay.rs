@@ -69,7 +69,7 @@ async fn begin(state: &State, caller: &Caller, request: &mut ServiceRequest) -> 
     // The same person's key means another thing in another tenant.
     let tenant = caller.tenant.as_ref().map_or("", TenantId::as_str);
     let id = hex(&state.secrets.hash(&format!("replay {} {tenant} {key}", caller.actor)));
-    let body = read(&mut request.take_payload(), state.body_bytes_max).await?;
+    let body = read(&mut request.take_payload(), state.limits.get().api_body_bytes).await?;
     let asked = format!("{} {} {}", request.method(), request.uri(), String::from_utf8_lossy(&body));
     request.set_payload(payload(body));
     match state.store.begin_replay(&id, &hex(&state.secrets.hash(&asked)), state.now_us()).await? {

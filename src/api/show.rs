@@ -3,6 +3,7 @@
 use super::input::cursor;
 use super::{Error, State};
 use crate::auth::key::LinkKey;
+use crate::config::Current;
 use crate::id::PlaybackId;
 use crate::net::client::Client;
 use crate::store::Position;
@@ -70,7 +71,7 @@ pub(super) fn json(shown: impl Serialize) -> Result<serde_json::Value, Error> {
 /// Where streams are published and watched.
 #[derive(Debug, Clone)]
 pub struct Links {
-    public_url: Option<String>,
+    public_url: Current<Option<String>>,
     rtmp_port: u16,
     rtmps_port: Option<u16>,
 }
@@ -95,17 +96,17 @@ pub struct PlayLinks {
 }
 
 impl Links {
-    pub fn new(public_url: Option<String>, rtmp_port: u16, rtmps_port: Option<u16>) -> Self {
+    pub fn new(public_url: Current<Option<String>>, rtmp_port: u16, rtmps_port: Option<u16>) -> Self {
         Self { public_url, rtmp_port, rtmps_port }
     }
 
     /// What is configured, else the address by which the client came.
     pub fn base(&self, client: &Client) -> String {
-        self.public_url.clone().unwrap_or_else(|| client.origin())
+        self.public_url.get().unwrap_or_else(|| client.origin())
     }
 
-    pub(super) fn public_url(&self) -> Option<&str> {
-        self.public_url.as_deref()
+    pub(super) fn public_url(&self) -> Option<String> {
+        self.public_url.get()
     }
 
     pub fn ingest(&self, base: &str, stream_key: Option<&str>) -> IngestLinks {
@@ -181,7 +182,7 @@ mod tests {
 
     #[test]
     fn links_lead_to_where_the_client_came_from() {
-        let links = Links::new(None, 1935, None);
+        let links = Links::new(Current::default(), 1935, None);
         let id = PlaybackId::from_random([0; 16]);
         for (base, server, socket) in [
             ("http://live.example:8080", "rtmp://live.example:1935/live", "ws://live.example:8080/live/"),

@@ -23,8 +23,9 @@ impl Node {
         let viewers = self.parts.metrics.viewers.get();
         tracing::info!(viewers, publishers = self.publishers.connections(), "draining");
         let begun = self.parts.clock.monotonic();
+        let drain_timeout = self.config.drain_timeout;
         if self.parts.relays.is_some() {
-            actix_rt::time::sleep(POOL_LEFT.min(self.drain_timeout / 4)).await;
+            actix_rt::time::sleep(POOL_LEFT.min(drain_timeout / 4)).await;
         }
         self.publishers.drain();
         for stream in self.parts.registry.list() {
@@ -36,7 +37,7 @@ impl Node {
             let spent = self.parts.clock.monotonic().saturating_sub(begun);
             let has_publishers = self.publishers.connections() > 0 && spent < PUBLISHERS_STAY;
             let has_viewers = self.parts.metrics.viewers.get() > 0;
-            if !(has_publishers || has_viewers) || spent + PUBLISHERS_END >= self.drain_timeout {
+            if !(has_publishers || has_viewers) || spent + PUBLISHERS_END >= drain_timeout {
                 break;
             }
             actix_rt::time::sleep(LOOK_EVERY).await;

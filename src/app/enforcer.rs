@@ -2,11 +2,11 @@
 
 use crate::cluster::seats::Seats;
 use crate::cluster::{Listener, Message};
+use crate::config::{Current, Limits};
 use crate::id::{StreamId, TenantId};
 use crate::relay::Relays;
 use crate::session::admission::Admission;
 use crate::store::Store;
-use crate::stream::backlog::Bounds;
 use crate::stream::handle::Command;
 use crate::stream::packet::Packet;
 use crate::stream::publisher::{EndReason, Whose};
@@ -28,7 +28,7 @@ pub(super) struct Enforcer {
     pub(super) admission: Arc<Admission>,
     pub(super) seats: Arc<Seats>,
     pub(super) relays: Option<Arc<Relays>>,
-    pub(super) backlog: Bounds,
+    pub(super) limits: Current<Limits>,
     pub(super) drain: Arc<Notify>,
 }
 
@@ -75,7 +75,7 @@ impl Enforcer {
     async fn reread_stream(self, id: StreamId) {
         match read(|| self.store.stream(&id)).await {
             Some(Some(stream)) => {
-                self.tell(&id, Command::Configure(tenancy::settings(&stream.settings, self.backlog)));
+                self.tell(&id, Command::Configure(tenancy::settings(&stream.settings, &self.limits.get())));
             }
             Some(None) => self.end_stream(&id, 4410, "the stream was deleted"),
             None => {}

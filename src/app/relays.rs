@@ -4,12 +4,17 @@ use super::Parts;
 use super::cluster::Cluster;
 use crate::clock::Clock;
 use crate::cluster::Standing;
-use crate::config::Config;
+use crate::config::{Config, Current, Limits};
 use crate::relay::{self, Relays, Serving};
 use std::sync::Arc;
 
 /// None: there is no other node.
-pub(super) fn relays(config: &Config, cluster: &Cluster, clock: &Arc<dyn Clock>) -> Option<Arc<Relays>> {
+pub(super) fn relays(
+    config: &Config,
+    limits: Current<Limits>,
+    cluster: &Cluster,
+    clock: &Arc<dyn Clock>,
+) -> Option<Arc<Relays>> {
     config.redis.url.as_ref()?;
     let peers = cluster.peers.clone();
     Some(Relays::new(relay::Parts {
@@ -17,7 +22,7 @@ pub(super) fn relays(config: &Config, cluster: &Cluster, clock: &Arc<dyn Clock>)
         ownership: cluster.ownership.clone(),
         credential: Box::new(move |node| peers.credential(node)),
         clock: clock.clone(),
-        backlog_bytes_max: config.limits.backlog_bytes,
+        backlog_bytes_max: Box::new(move || limits.get().backlog_bytes),
     }))
 }
 

@@ -16,20 +16,16 @@ struct Bucket {
 }
 
 /// Pure: `now` is any time that does not step back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Rates {
-    per_s: f64,
     buckets: HashMap<String, Bucket>,
 }
 
 impl Rates {
-    pub fn new(per_s: u32) -> Self {
-        Self { per_s: f64::from(per_s.max(1)), buckets: HashMap::new() }
-    }
-
-    /// Takes a token; else how long until there is one.
-    pub fn take(&mut self, who: &str, now: Duration) -> Result<(), Duration> {
-        let (per_s, burst) = (self.per_s, self.per_s * BURST_S);
+    /// Takes a token, of which there are `per_s` new ones each second; else how long until there is one.
+    pub fn take(&mut self, who: &str, per_s: u32, now: Duration) -> Result<(), Duration> {
+        let per_s = f64::from(per_s.max(1));
+        let burst = per_s * BURST_S;
         let filled = |bucket: &Bucket| {
             let passed = now.saturating_sub(bucket.at).as_secs_f64();
             (bucket.tokens + passed * per_s).min(burst)
@@ -53,12 +49,21 @@ mod tests {
 
     #[test]
     fn a_key_that_asks_too_often_waits_and_holds_up_nobody_else() {
-        let mut rates = Rates::new(10);
+        let mut rates = Rates::default();
         let now = Duration::from_secs(5);
-        let taken = (0..100).filter(|_| rates.take("a", now).is_ok()).count();
+        let taken = (0..100).filter(|_| rates.take("a", 10, now).is_ok()).count();
         assert_eq!(taken, 20);
-        assert_eq!(rates.take("a", now), Err(Duration::from_millis(100)));
-        assert_eq!(rates.take("b", now), Ok(()));
-        assert_eq!(rates.take("a", now + Duration::from_millis(101)), Ok(()));
+        assert_eq!(rates.take("a", 10, now), Err(Duration::from_millis(100)));
+        assert_eq!(rates.take("b", 10, now), Ok(()));
+        assert_eq!(rates.take("a", 10, now + Duration::from_millis(101)), Ok(()));
+    }
+
+    #[test]
+    fn a_rate_that_was_lowered_holds_for_what_was_saved_up() {
+        let mut rates = Rates::default();
+        let now = Duration::from_secs(5);
+        assert_eq!(rates.take("a", 1000, now), Ok(()));
+        let taken = (0..100).filter(|_| rates.take("a", 2, now).is_ok()).count();
+        assert_eq!(taken, 4);
     }
 }

@@ -21,24 +21,20 @@ struct Window {
 }
 
 /// Pure: `now` is any time that does not step back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tries {
-    wrong_max: u32,
     addresses: HashMap<IpAddr, Window>,
     accepted: HashMap<[u8; 32], Duration>,
 }
 
 impl Tries {
-    pub fn new(wrong_max: u32) -> Self {
-        Self { wrong_max, addresses: HashMap::new(), accepted: HashMap::new() }
-    }
-
-    /// How long the address must wait before this key is worth a look-up; None: not at all.
-    pub fn wait(&self, address: IpAddr, key: &Hash, now: Duration) -> Option<Duration> {
+    /// How long the address must wait before this key is worth a look-up, where it may show `wrong_max` wrong ones; None:
+    /// not at all.
+    pub fn wait(&self, address: IpAddr, key: &Hash, wrong_max: u32, now: Duration) -> Option<Duration> {
         let window = self.addresses.get(&address.to_canonical())?;
         let ends = window.since + WINDOW;
         let known = self.accepted.get(key.as_bytes()).is_some_and(|at| now.saturating_sub(*at) < TRUSTED_FOR);
-        let closed = window.wrong >= self.wrong_max && now < ends && !known;
+        let closed = window.wrong >= wrong_max && now < ends && !known;
         closed.then(|| ends.saturating_sub(now))
     }
 
@@ -86,9 +82,9 @@ mod tests {
     }
 
     fn after_ten_wrong() -> Tries {
-        let mut tries = Tries::new(10);
+        let mut tries = Tries::default();
         for n in 0..10 {
-            assert_eq!(tries.wait(HERE, &key(1), s(n)), None);
+            assert_eq!(tries.wait(HERE, &key(1), 10, s(n)), None);
             tries.handle_wrong(HERE, s(n));
         }
         tries
@@ -97,38 +93,38 @@ mod tests {
     #[test]
     fn past_the_limit_an_address_waits_until_its_minute_is_over() {
         let tries = after_ten_wrong();
-        assert_eq!(tries.wait(HERE, &key(1), s(10)), Some(s(50)));
-        assert_eq!(tries.wait(THERE, &key(1), s(10)), None);
-        assert_eq!(tries.wait(HERE, &key(1), s(60)), None);
+        assert_eq!(tries.wait(HERE, &key(1), 10, s(10)), Some(s(50)));
+        assert_eq!(tries.wait(THERE, &key(1), 10, s(10)), None);
+        assert_eq!(tries.wait(HERE, &key(1), 10, s(60)), None);
     }
 
     #[test]
     fn a_new_minute_counts_anew() {
         let mut tries = after_ten_wrong();
         tries.handle_wrong(HERE, s(60));
-        assert_eq!(tries.wait(HERE, &key(1), s(61)), None);
+        assert_eq!(tries.wait(HERE, &key(1), 10, s(61)), None);
     }
 
     #[test]
     fn a_key_that_was_right_today_always_passes() {
         let mut tries = after_ten_wrong();
         tries.handle_right(&key(7), s(0));
-        assert_eq!(tries.wait(HERE, &key(7), s(10)), None);
+        assert_eq!(tries.wait(HERE, &key(7), 10, s(10)), None);
         for _ in 0..10 {
             tries.handle_wrong(HERE, s(25 * 3_600));
         }
-        assert!(tries.wait(HERE, &key(7), s(25 * 3_600)).is_some(), "a day later it is like any other");
+        assert!(tries.wait(HERE, &key(7), 10, s(25 * 3_600)).is_some(), "a day later it is like any other");
     }
 
     #[test]
     fn an_address_is_the_same_in_either_notation() {
         let tries = after_ten_wrong();
-        assert!(tries.wait("::ffff:192.0.2.1".parse().unwrap(), &key(1), s(10)).is_some());
+        assert!(tries.wait("::ffff:192.0.2.1".parse().unwrap(), &key(1), 10, s(10)).is_some());
     }
 
     #[test]
     fn memory_is_bounded_and_the_newest_are_kept() {
-        let mut tries = Tries::new(1);
+        let mut tries = Tries::default();
         for n in 0..100_000_u32 {
             tries.handle_wrong(IpAddr::V4(n.into()), s(u64::from(n)));
             let mut hash = [0; 32];
@@ -136,12 +132,12 @@ mod tests {
             tries.handle_right(&Hash::from_bytes(hash), s(u64::from(n)));
         }
         assert!(tries.addresses.len() <= ENTRIES_MAX && tries.accepted.len() <= ENTRIES_MAX);
-        assert!(tries.wait(IpAddr::V4(99_999.into()), &key(1), s(99_999)).is_some());
+        assert!(tries.wait(IpAddr::V4(99_999.into()), &key(1), 1, s(99_999)).is_some());
     }
 
     #[test]
     fn many_at_one_instant_don_t_grow_past_the_bound() {
-        let mut tries = Tries::new(1);
+        let mut tries = Tries::default();
         for n in 0..100_000_u32 {
             tries.handle_wrong(IpAddr::V4(n.into()), s(5));
         }

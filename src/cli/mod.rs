@@ -9,7 +9,7 @@ pub mod token;
 
 use crate::config::{self, Config, LogFormat};
 use crate::net::tls;
-use crate::telemetry;
+use crate::telemetry::Logs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +52,10 @@ enum Command {
     /// Prints the OpenAPI document of the API.
     Openapi,
     /// Prints the effective configuration, secrets masked, and checks it.
+    ///
+    /// A running node reads it again on SIGHUP (`systemctl reload weir`) and takes on, without touching any session, what
+    /// changed of `limits.*`, `tls.*`, `log.filter`, `public_url`, `trusted_proxies` and `drain_timeout`. It names all else
+    /// that changed as taking effect at the next start; one that can't be used changes nothing.
     Config(Where),
 }
 
@@ -123,8 +127,8 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(at) => {
             let config = at.load()?;
-            let _logs = start_logs(&config, "info,sqlx=warn,actix_server=warn");
-            Ok(serve::run(&config)?)
+            let logs = start_logs(&config, "info,sqlx=warn,actix_server=warn");
+            Ok(serve::run(&config, || at.load(), &logs)?)
         }
         Command::Demo(at) => {
             let config = at.load()?;
@@ -158,14 +162,14 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// `filter` holds where `RUST_LOG` says nothing.
-fn start_logs(config: &Config, filter: &str) -> telemetry::Logs {
+/// `base` holds where neither the configuration nor `RUST_LOG` says anything.
+fn start_logs(config: &Config, base: &'static str) -> Logs {
     let is_json = match config.log.format {
         LogFormat::Auto => None,
         LogFormat::Text => Some(false),
         LogFormat::Json => Some(true),
     };
-    telemetry::start_logs(is_json, filter)
+    Logs::start(is_json, base, config.log.filter.as_deref())
 }
 
 /// The error and its causes, each said once: some say their cause themselves.

@@ -1,18 +1,25 @@
 //! `weir serve`: a node, until a signal ends it.
 
 use crate::app::Node;
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::telemetry::Logs;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub fn run(config: &Config) -> anyhow::Result<()> {
+/// `read` reads the configuration again, as it was read for the start.
+pub fn run(config: &Config, read: impl Fn() -> Result<Config, config::Error>, logs: &Logs) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
-        let node = Node::start(config).await?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut node = Node::start(config).await?;
         node.first_start(config).await?;
         let at = node.addresses;
         tracing::info!(http = %at.http, rtmp = %at.rtmp, rtmps = at.rtmps.map(tracing::field::display), internal = %at.internal, "ready");
-        tokio::select! {
-            stopped = stopped() => stopped?,
-            () = node.drain_asked() => {}
+        let mut stopped = std::pin::pin!(stopped());
+        loop {
+            tokio::select! {
+                stopped = &mut stopped => break stopped?,
+                () = node.drain_asked() => break,
+                _ = hangup.recv() => node.reload(read(), logs),
+            }
         }
         node.drain().await;
         Ok(())

@@ -19,7 +19,7 @@ pub(super) struct Key {
     secrecy: Secrecy,
     /// None: not a value that is allowed.
     pub(super) set: fn(&mut Draft, &str) -> Option<()>,
-    /// None: not set.
+    /// Not to be shown as it is. None: not set.
     pub(super) get: fn(&Config) -> Option<Value>,
 }
 
@@ -37,6 +37,13 @@ impl Key {
             Secrecy::Open => value.to_owned(),
             Secrecy::Address => without_password(value),
             Secrecy::Secret => MASK.to_owned(),
+        }
+    }
+
+    pub(super) fn masked(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.shown(&text)),
+            other => other,
         }
     }
 }
@@ -62,14 +69,14 @@ pub(super) const KEYS: &[Key] = &[
         allowed: ROOT,
         secrecy: Secrecy::Secret,
         set: |draft, text| put(&mut draft.config.secret, root(text).map(Some)),
-        get: |config| config.secret.as_ref().and_then(|_| string(MASK)),
+        get: |config| config.secret.as_ref().and_then(|secret| string(secret.reveal())),
     },
     Key {
         name: "admin_key",
         allowed: ADMIN,
         secrecy: Secrecy::Secret,
         set: |draft, text| put(&mut draft.config.admin_key, bearer(text).map(Some)),
-        get: |config| config.admin_key.as_ref().and_then(|_| string(MASK)),
+        get: |config| config.admin_key.as_ref().and_then(|key| string(key.reveal())),
     },
     Key {
         name: "public_url",
@@ -129,7 +136,7 @@ pub(super) const KEYS: &[Key] = &[
         set: |draft, text| put(&mut draft.database_url, DatabaseUrl::parse(text).map(Some)),
         get: |config| match &config.database.url {
             DatabaseUrl::Sqlite(path) => string(format!("sqlite://{}", path.display())),
-            DatabaseUrl::Postgres(url) => string(without_password(url.reveal())),
+            DatabaseUrl::Postgres(url) => string(url.reveal()),
         },
     },
     Key {
@@ -140,7 +147,7 @@ pub(super) const KEYS: &[Key] = &[
             let known = base(text, &["redis", "rediss", "redis-cluster", "redis-sentinel"]);
             put(&mut draft.config.redis.url, known.map(|url| Some(Secret::new(url))))
         },
-        get: |config| config.redis.url.as_ref().and_then(|url| string(without_password(url.reveal()))),
+        get: |config| config.redis.url.as_ref().and_then(|url| string(url.reveal())),
     },
     Key {
         name: "node.id",
@@ -277,6 +284,13 @@ pub(super) const KEYS: &[Key] = &[
             })
         },
     },
+    Key {
+        name: "log.filter",
+        allowed: "levels (off, error, warn, info, debug, trace), alone or for a target, such as info or info,weir::rtmp=debug",
+        secrecy: Secrecy::Open,
+        set: |draft, text| put(&mut draft.config.log.filter, log_filter(text).map(Some)),
+        get: |config| config.log.filter.as_ref().and_then(string),
+    },
 ];
 
 fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
@@ -327,4 +341,17 @@ fn log_format(text: &str) -> Option<LogFormat> {
         "json" => Some(LogFormat::Json),
         _ => None,
     }
+}
+
+/// What every part of the logging understands alike: no fields, no spans.
+fn log_filter(text: &str) -> Option<String> {
+    let is_level = |text: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&text);
+    let is_target =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_:-".contains(c));
+    let right = |part: &str| match part.split_once('=') {
+        Some((target, level)) => is_target(target) && is_level(level),
+        None => is_level(part),
+    };
+    let parts: Vec<_> = text.split(',').map(str::trim).collect();
+    parts.iter().all(|part| right(part)).then(|| parts.join(","))
 }

@@ -61,6 +61,9 @@ fn a_bad_value_is_refused_with_key_value_and_what_is_allowed() {
         ("WEIR_LIMITS_OUTBOX_BYTES", "0"),
         ("WEIR_LIMITS_OUTBOX_BYTES", "1TB"),
         ("WEIR_LOG_FORMAT", "yaml"),
+        ("WEIR_LOG_FILTER", "loud"),
+        ("WEIR_LOG_FILTER", "weir=debug,"),
+        ("WEIR_LOG_FILTER", "weir[span]=debug"),
         ("WEIR_NODE_ID", "a b"),
     ] {
         let text = refusal("", &[(name, value)]);
@@ -166,4 +169,48 @@ fn times_and_sizes_have_units() {
         assert_eq!(value::duration(text), None, "{text}");
     }
     assert_eq!(value::bytes("256KiB"), Some(262_144));
+}
+
+#[test]
+fn what_may_change_while_a_node_runs_does_and_the_rest_is_named() {
+    let running = parse("[limits]\napi_rate = 5\n[http]\nlisten = '127.0.0.1:1'\n", &[], &[]).unwrap();
+    let file = "public_url = 'https://a.example'\ntrusted_proxies = ['10.0.0.0/8']\ndrain_timeout = '9s'\n\
+        [limits]\nfailed_tries = 3\n[log]\nfilter = 'warn,weir::rtmp=debug'\nformat = 'json'\n[http]\nlisten = '127.0.0.1:2'\n";
+    let read = parse(file, &[("WEIR_SECRET", LONG)], &[]).unwrap();
+    let reload = running.reload(&read);
+    let now =
+        ["public_url", "trusted_proxies", "drain_timeout", "limits.api_rate", "limits.failed_tries", "log.filter"];
+    assert_eq!(reload.now, now);
+    assert_eq!(reload.at_start, ["secret", "http.listen", "log.format"]);
+    assert_eq!((reload.config.limits.api_rate, reload.config.limits.failed_tries), (300, 3));
+    assert_eq!((reload.config.http.listen.port(), &reload.config.secret), (1, &None));
+
+    let again = reload.config.reload(&read);
+    assert_eq!((again.now, again.at_start), (vec![], vec!["secret", "http.listen", "log.format"]));
+}
+
+#[test]
+fn a_secret_that_changed_is_named_and_not_shown() {
+    let with = |secret: &str| parse("", &[("WEIR_SECRET", secret)], &[]).unwrap();
+    let (one, other) = (with(LONG), with(&LONG.replace('0', "9")));
+    assert_eq!(one.reload(&other).at_start, ["secret"]);
+    assert!(!format!("{:?}", one.reload(&other)).contains(&LONG[1..]));
+    let database =
+        |password: &str| parse(&format!("[database]\nurl = 'postgres://weir:{password}@db/weir'"), &[], &[]).unwrap();
+    assert_eq!(database("a").reload(&database("b")).at_start, ["database.url"]);
+}
+
+#[test]
+fn a_certificate_may_move_but_not_come_or_go() {
+    let with = |paths: Option<&str>| {
+        let file = paths.map_or(String::new(), |name| format!("[tls]\ncert = '{name}.pem'\nkey = '{name}.key'\n"));
+        parse(&file, &[], &[]).unwrap()
+    };
+    let moved = with(Some("a")).reload(&with(Some("b")));
+    assert_eq!((moved.now, moved.at_start), (vec!["tls.cert", "tls.key"], vec![]));
+    for (from, to) in [(None, Some("a")), (Some("a"), None)] {
+        let reload = with(from).reload(&with(to));
+        assert_eq!((reload.now, reload.at_start), (vec![], vec!["tls.cert", "tls.key"]));
+        assert_eq!(reload.config.tls.is_some(), from.is_some());
+    }
 }

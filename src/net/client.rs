@@ -4,20 +4,24 @@ use crate::net::io::Connection;
 use actix_web::HttpRequest;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-/// The proxies whose word about their clients is taken.
+/// The proxies whose word about their clients is taken; all copies are one list.
 #[derive(Debug, Clone, Default)]
-pub struct Trusted(Arc<[IpNet]>);
+pub struct Trusted(Arc<RwLock<Vec<IpNet>>>);
 
 impl Trusted {
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
-        Self(networks.into_iter().collect())
+        Self(Arc::new(RwLock::new(networks.into_iter().collect())))
+    }
+
+    pub fn set(&self, networks: &[IpNet]) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = networks.to_vec();
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().any(|network| network.contains(&address))
     }
 
     /// The client's address: the last one that no trusted proxy vouches for.
@@ -86,5 +90,14 @@ mod tests {
         assert_eq!(from(&["10.0.0.0/8"], "192.0.2.1"), "192.0.2.1");
         assert_eq!(from(&["10.0.0.0/8"], "192.0.2.9, 192.0.2.1, 10.0.0.2"), "192.0.2.1");
         assert_eq!(from(&["10.0.0.0/8"], "192.0.2.1, nonsense"), "10.0.0.1");
+    }
+
+    #[test]
+    fn all_copies_learn_of_new_proxies() {
+        let trusted = trusted(&["10.0.0.0/8"]);
+        let copy = trusted.clone();
+        trusted.set(&["192.0.2.0/24".parse().unwrap()]);
+        let contains = |address: &str| copy.contains(address.parse().unwrap());
+        assert_eq!((contains("10.0.0.1"), contains("::ffff:192.0.2.1")), (false, true));
     }
 }

@@ -1,5 +1,6 @@
 //! Who comes in by HTTP: how much one may take who has not shown yet that somebody is expected.
 
+use crate::config::{Current, Limits};
 use crate::net::client::Trusted;
 use crate::net::waiting::Waiting;
 use crate::telemetry::Metrics;
@@ -12,40 +13,49 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Of a request's head.
-    pub header_bytes: usize,
-    /// For it to come in, and before it for the TLS handshake.
-    pub header_time: Duration,
-    /// Connections of one address that have shown no key and no token.
-    pub address_connections: u32,
-}
-
 /// Shared by all workers of a listener.
 pub struct Door {
-    pub limits: Limits,
+    limits: Current<Limits>,
     pub metrics: Arc<Metrics>,
-    /// Their connections are many people's.
-    proxies: Trusted,
+    /// Their connections are many people's. None: nobody comes here but those who are known.
+    proxies: Option<Trusted>,
     waiting: Mutex<Waiting<oneshot::Sender<Infallible>>>,
     next_id: AtomicU64,
 }
 
 impl Door {
-    pub fn new(limits: Limits, proxies: Trusted, metrics: Arc<Metrics>) -> Arc<Self> {
-        let waiting = Mutex::new(Waiting::new(limits.address_connections));
-        Arc::new(Self { limits, metrics, proxies, waiting, next_id: AtomicU64::new(0) })
+    pub fn public(limits: Current<Limits>, proxies: Trusted, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self::new(limits, Some(proxies), metrics))
+    }
+
+    /// For other nodes, and who watches them.
+    pub fn internal(limits: Current<Limits>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self::new(limits, None, metrics))
+    }
+
+    fn new(limits: Current<Limits>, proxies: Option<Trusted>, metrics: Arc<Metrics>) -> Self {
+        Self { limits, metrics, proxies, waiting: Mutex::default(), next_id: AtomicU64::new(0) }
+    }
+
+    /// Of a request's head.
+    pub fn header_bytes(&self) -> usize {
+        self.limits.get().http_header_bytes
+    }
+
+    /// For a head to come in, and before it for the TLS handshake.
+    pub fn header_time(&self) -> Duration {
+        self.limits.get().http_headers
     }
 
     /// Counts a connection of one who is not known yet; the oldest one of its address may have to make room.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        if self.proxies.contains(address) {
+        if self.proxies.as_ref().is_none_or(|proxies| proxies.contains(address)) {
             return None;
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (evict, evicted) = oneshot::channel();
-        if self.waiting().enter(address, id, evict).is_some() {
+        let evicts = self.waiting().enter(address, id, evict, self.limits.get().address_connections);
+        if !evicts.is_empty() {
             self.metrics.limit_hit("address_connections");
         }
         Some(Place { door: self.clone(), address, id, evicted })

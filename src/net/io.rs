@@ -20,6 +20,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWERED_AFTER: Duration = Duration::from_secs(1);
 /// For a client to read why it was refused, before unread bytes of its own reset the connection.
 const LINGER: Duration = Duration::from_secs(1);
+const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
+    content-type: application/problem+json\r\nconnection: close\r\ncontent-length: 134\r\n\r\n\
+    {\"type\":\"about:blank\",\"title\":\"Request Timeout\",\"status\":408,\
+    \"code\":\"headers_too_slow\",\"detail\":\"the head of the request is too slow\"}";
 const TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
     content-type: application/problem+json\r\nconnection: close\r\ncontent-length: 151\r\n\r\n\
     {\"type\":\"about:blank\",\"title\":\"Request Header Fields Too Large\",\"status\":431,\
@@ -48,9 +52,9 @@ pub struct Io {
     place: Rc<RefCell<Option<Place>>>,
     is_evicted: bool,
     head: Head,
-    /// Runs while a request comes in or waits for its answer: actix-http times the first head only.
+    /// Runs while a request comes in or waits for its answer.
     timeout: Option<Pin<Box<Sleep>>>,
-    /// What is left to say to one whose request's head is too long.
+    /// What is left to say to one whose request's head is too long or too slow.
     refusal: Option<&'static [u8]>,
 }
 
@@ -72,11 +76,11 @@ impl Io {
         Self {
             state: Rc::new(RefCell::new(State::Http(socket))),
             peer,
-            head: Head::new(door.limits.header_bytes),
+            head: Head::new(door.header_bytes()),
             place: Rc::new(RefCell::new(place)),
-            door,
             is_evicted: false,
-            timeout: None,
+            timeout: Some(Box::pin(tokio::time::sleep(door.header_time()))),
+            door,
             refusal: None,
         }
     }
@@ -119,13 +123,13 @@ impl Io {
             (Phase::Handling, _) => {}
             (_, Phase::Handling) => self.wait_at_most(REQUEST_TIMEOUT),
             (Phase::Idle | Phase::Answering, Phase::Head { .. }) if self.head.heads() > 1 => {
-                self.wait_at_most(self.door.limits.header_time);
+                self.wait_at_most(self.door.header_time());
             }
             _ => {}
         }
     }
 
-    /// Tells a client whose head is too long, and swallows what it still sends for a while.
+    /// Tells a client whose head is too long or too slow, and swallows what it still sends for a while.
     fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self.refusal.filter(|rest| !rest.is_empty()) {
             let written = self.with(|socket| socket.poll_write(cx, rest)).unwrap_or(Poll::Ready(Ok(rest.len())));
@@ -215,6 +219,9 @@ impl AsyncRead for Io {
         if self.is_over_time(cx) {
             if matches!(self.head.phase(), Phase::Head { .. }) {
                 self.door.metrics.limit_hit("http_headers");
+                self.refusal = Some(TOO_SLOW);
+                self.wait_at_most(LINGER);
+                return self.poll_refuse(cx);
             }
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }

@@ -63,7 +63,8 @@ where
         let app = app().into_factory().map_err(|error: S::Error| error.into().error_response());
         let http = HttpService::build()
             .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-            .client_request_timeout(door.limits.header_time)
+            // Our own is told by `Io`, for it may change.
+            .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .on_connect_ext(|io: &Io, extensions| {
                 extensions.insert(io.connection());
@@ -92,7 +93,7 @@ async fn accept(stream: TcpStream, tls: Option<TlsAcceptor>, door: Arc<Door>) ->
     let socket = match tls {
         None => Socket::Plain(stream),
         Some(acceptor) => {
-            let handshake = tokio::time::timeout(door.limits.header_time, acceptor.accept(stream));
+            let handshake = tokio::time::timeout(door.header_time(), acceptor.accept(stream));
             let evicted = poll_fn(|cx| place.as_mut().map_or(Poll::Pending, |place| place.poll_evicted(cx)));
             let shaken = tokio::select! {
                 shaken = handshake => shaken,

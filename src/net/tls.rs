@@ -33,27 +33,41 @@ pub enum Error {
 /// A certificate that is replaced while connections go on.
 #[derive(Debug)]
 pub struct Reloading {
+    current: RwLock<Pair>,
+}
+
+/// As it was read last.
+#[derive(Debug, Clone)]
+struct Pair {
     cert: PathBuf,
     key: PathBuf,
-    current: RwLock<(Arc<CertifiedKey>, [SystemTime; 2])>,
+    modified: [SystemTime; 2],
+    certified: Arc<CertifiedKey>,
 }
 
 impl Reloading {
     pub fn load(cert: &Path, key: &Path) -> Result<Arc<Self>, Error> {
-        let times = modified(cert, key)?;
-        let pair = read(cert, key)?;
-        Ok(Arc::new(Self { cert: cert.into(), key: key.into(), current: RwLock::new((pair, times)) }))
+        Ok(Arc::new(Self { current: RwLock::new(Pair::read(cert, key)?) }))
     }
 
     /// Reads the files again where they changed; true when a new certificate is in use. On an error the old one stays.
     pub fn refresh(&self) -> Result<bool, Error> {
-        let times = modified(&self.cert, &self.key)?;
-        if self.current.read().unwrap_or_else(PoisonError::into_inner).1 == times {
+        let Pair { cert, key, modified: times, .. } = self.current();
+        if times == modified(&cert, &key)? {
             return Ok(false);
         }
-        let pair = read(&self.cert, &self.key)?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = (pair, times);
-        Ok(true)
+        self.move_to(&cert, &key).map(|()| true)
+    }
+
+    /// Uses what these files hold now, and looks at them from now on. On an error nothing is changed.
+    pub fn move_to(&self, cert: &Path, key: &Path) -> Result<(), Error> {
+        let pair = Pair::read(cert, key)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = pair;
+        Ok(())
+    }
+
+    fn current(&self) -> Pair {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// `protocol` is the one that clients may ask for by ALPN.
@@ -69,7 +83,15 @@ impl Reloading {
 
 impl ResolvesServerCert for Reloading {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.read().unwrap_or_else(PoisonError::into_inner).0.clone())
+        Some(self.current.read().unwrap_or_else(PoisonError::into_inner).certified.clone())
+    }
+}
+
+impl Pair {
+    fn read(cert: &Path, key: &Path) -> Result<Self, Error> {
+        // Looked at first: what is written meanwhile is found the next time.
+        let modified = modified(cert, key)?;
+        Ok(Self { cert: cert.into(), key: key.into(), modified, certified: read(cert, key)? })
     }
 }
 

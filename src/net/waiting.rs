@@ -6,22 +6,22 @@ use std::net::{IpAddr, Ipv6Addr};
 /// At the limit the connection that has waited longest makes room, so that one who means it gets in.
 #[derive(Debug)]
 pub struct Waiting<T> {
-    per_address_max: usize,
     addresses: HashMap<IpAddr, VecDeque<(u64, T)>>,
 }
 
-impl<T> Waiting<T> {
-    pub fn new(per_address_max: u32) -> Self {
-        let per_address_max = usize::try_from(per_address_max).unwrap_or(usize::MAX);
-        Self { per_address_max, addresses: HashMap::new() }
+impl<T> Default for Waiting<T> {
+    fn default() -> Self {
+        Self { addresses: HashMap::new() }
     }
+}
 
-    /// Gives the one that has to go.
-    pub fn enter(&mut self, address: IpAddr, id: u64, connection: T) -> Option<T> {
+impl<T> Waiting<T> {
+    /// Gives those that have to go so that, with this one, there are at most `max` of the address.
+    pub fn enter(&mut self, address: IpAddr, id: u64, connection: T, max: u32) -> Vec<T> {
         let waiting = self.addresses.entry(network(address)).or_default();
-        let evicted = if waiting.len() >= self.per_address_max { waiting.pop_front() } else { None };
         waiting.push_back((id, connection));
-        evicted.map(|(_, connection)| connection)
+        let over = waiting.len().saturating_sub(usize::try_from(max).unwrap_or(usize::MAX));
+        waiting.drain(..over).map(|(_, connection)| connection).collect()
     }
 
     /// It has shown that it is wanted, or is gone.
@@ -58,22 +58,34 @@ mod tests {
 
     #[test]
     fn past_the_limit_the_oldest_makes_room() {
-        let mut waiting = Waiting::new(200);
+        const NOBODY: [u64; 0] = [];
+        let mut waiting = Waiting::default();
         let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
         for id in 0..200 {
-            assert_eq!(waiting.enter(one, id, id), None);
+            assert_eq!(waiting.enter(one, id, id, 200), NOBODY);
         }
         waiting.leave(one, 0);
-        assert_eq!(waiting.enter(one, 200, 200), None);
-        assert_eq!(waiting.enter(one, 201, 201), Some(1));
-        assert_eq!(waiting.enter(other, 202, 202), None);
+        assert_eq!(waiting.enter(one, 200, 200, 200), NOBODY);
+        assert_eq!(waiting.enter(one, 201, 201, 200), [1]);
+        assert_eq!(waiting.enter(other, 202, 202, 200), NOBODY);
+    }
+
+    #[test]
+    fn a_limit_that_was_lowered_holds_from_the_next_connection_on() {
+        let mut waiting = Waiting::default();
+        let address = IpAddr::from([192, 0, 2, 1]);
+        for id in 0..10 {
+            assert!(waiting.enter(address, id, id, 10).is_empty());
+        }
+        assert_eq!(waiting.enter(address, 10, 10, 3), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(waiting.len(), 3);
     }
 
     #[test]
     fn an_address_without_connections_is_forgotten() {
-        let mut waiting = Waiting::new(200);
+        let mut waiting = Waiting::default();
         let address = IpAddr::from([192, 0, 2, 1]);
-        waiting.enter(address, 1, ());
+        waiting.enter(address, 1, (), 200);
         waiting.leave(address, 7);
         waiting.leave(address, 1);
         assert!(waiting.is_empty());

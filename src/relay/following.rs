@@ -30,7 +30,7 @@ pub struct Parts {
     pub credential: Credential,
     pub clock: Arc<dyn Clock>,
     /// Kept of a snapshot.
-    pub backlog_bytes_max: usize,
+    pub backlog_bytes_max: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
 pub struct Relays {
@@ -167,7 +167,7 @@ impl Task {
         let credential = (parts.credential)(&owner.node);
         let mut link = Link::open(&owner.url, self.follow.stream.id(), &credential).await?;
         tracing::info!(stream = %self.follow.stream.id(), owner = owner.node, fence = owner.fence, "a relay begins");
-        let mut follower = Follower::new(self.fence, parts.backlog_bytes_max, parts.clock.monotonic());
+        let mut follower = Follower::new(self.fence, (parts.backlog_bytes_max)(), parts.clock.monotonic());
         let end = self.pass_on(&mut link, &mut follower).await;
         self.fence = follower.fence();
         match end {

@@ -2,12 +2,12 @@
 
 use crate::clock::{Clock, System};
 use crate::cluster::{Claim, Error, Owner, Ownership, Result, Standing};
+use crate::config::Current;
 use crate::id::{KeyId, StreamId};
 use crate::media::flv::Parser;
 use crate::media::flv::file::{Reader, Tag};
 use crate::media::frame::{Item, Kind};
-use crate::net::client::Trusted;
-use crate::net::door::{self, Door};
+use crate::net::door::Door;
 use crate::net::server::{self, Options};
 use crate::relay::{Parts, Relays, Serving, configure};
 use crate::stream::Handle;
@@ -100,7 +100,7 @@ impl Node {
             ownership: whereabouts.clone(),
             credential: Box::new(|node| format!("for {node}")),
             clock: clock.clone(),
-            backlog_bytes_max: 32 << 20,
+            backlog_bytes_max: Box::new(|| 32 << 20),
         });
         let threads = vec![Arbiter::current()];
         let registry = Registry::with_upstream(threads, clock.clone(), metrics.clone(), Some(relays.clone()));
@@ -114,9 +114,7 @@ impl Node {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let limits =
-            door::Limits { header_bytes: 4096, header_time: Duration::from_secs(5), address_connections: u32::MAX };
-        let door = Door::new(limits, Trusted::default(), metrics.clone());
+        let door = Door::internal(Current::default(), metrics.clone());
         let options = Options { name: "internal", workers: 1, tls: None, connections_max: 100, door };
         let app = move || App::new().app_data(serving.clone()).configure(configure);
         let running = server::serve(listener, options, app).unwrap();

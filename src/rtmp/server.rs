@@ -14,9 +14,9 @@ use crate::auth::secret::Secrets;
 use crate::clock::Clock;
 use crate::cluster::Ownership;
 use crate::cluster::seats::Seats;
+use crate::config::{Current, Limits};
 use crate::id::{KeyId, StreamId};
 use crate::net::waiting::Waiting;
-use crate::rtmp::chunk;
 use crate::store::{self, SecondPublisher, Store};
 use crate::stream::publisher::PublisherId;
 use crate::stream::registry::Registry;
@@ -41,18 +41,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Tells proxies, which must say by the PROXY protocol whose a connection is, from others, who must not.
 pub type IsProxy = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
-/// What one that is not known yet may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    pub chunk: chunk::Limits,
-    /// For C0, C1 and C2, and before them what a proxy or TLS needs.
-    pub handshake: Duration,
-    /// Connections of one address that publish nothing.
-    pub address_connections: u32,
-    /// Wrong keys from one address in a minute.
-    pub failed_tries: u32,
-}
-
 /// What the server is put together from.
 pub struct Parts {
     /// This node's name in leases.
@@ -66,7 +54,7 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// What quotas count.
     pub seats: Arc<Seats>,
-    pub limits: Limits,
+    pub limits: Current<Limits>,
     /// How a stream runs, by what its owner chose.
     pub settings: Box<dyn Fn(&store::Settings) -> Settings + Send + Sync>,
     /// Called when a publish was accepted; must not block.
@@ -100,12 +88,11 @@ impl Server {
     }
 
     pub fn behind(is_proxy: IsProxy, parts: Parts) -> Arc<Self> {
-        let limits = parts.limits;
         Arc::new(Self {
             parts,
             is_proxy,
-            tries: Mutex::new(Tries::new(limits.failed_tries)),
-            waiting: Mutex::new(Waiting::new(limits.address_connections)),
+            tries: Mutex::default(),
+            waiting: Mutex::default(),
             publishers: Mutex::default(),
             mode: watch::Sender::new(Mode::Running),
             connections: watch::Sender::new(0),
@@ -212,8 +199,9 @@ impl Present {
     fn wait(&self) -> oneshot::Receiver<Infallible> {
         self.wait_no_more();
         let (evict, evicted) = oneshot::channel();
-        let evicts = self.server.waiting().enter(self.address, self.id.0, evict);
-        if evicts.is_some() {
+        let max = self.server.parts.limits.get().address_connections;
+        let evicts = self.server.waiting().enter(self.address, self.id.0, evict, max);
+        if !evicts.is_empty() {
             self.server.parts.metrics.limit_hit("address_connections");
         }
         evicted

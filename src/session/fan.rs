@@ -10,6 +10,7 @@ use crate::session::viewer::{Dialect, Viewer};
 use crate::session::worker::Worker;
 use crate::stream::backlog::{Backlog, Bounds};
 use crate::stream::handle::Command;
+use crate::stream::inside;
 use crate::stream::packet::{Edges, Epoched, Framed, Packet, Phase, Snapshot};
 use crate::stream::subscriber::{self, SubscriberId};
 use std::cell::RefCell;
@@ -229,6 +230,18 @@ impl Fan {
 
     pub fn outbox_bytes(&self) -> usize {
         self.viewers.iter().map(|v| v.borrow().outbox_bytes()).sum()
+    }
+
+    /// For who looks for a fault: of the viewers, the `viewers_max` that are furthest behind.
+    pub fn inside(&self, id: SubscriberId, viewers_max: usize) -> inside::Hub {
+        let now_us = self.worker.unix_us();
+        let mut viewers: Vec<_> = self.viewers.iter().map(|viewer| viewer.borrow()).collect();
+        viewers.sort_by_key(|viewer| std::cmp::Reverse(viewer.outbox_bytes()));
+        let shown = viewers.iter().take(viewers_max).map(|viewer| inside::Viewer {
+            listed: listed(viewer),
+            oldest_us: viewer.outbox.oldest_us().map(|us| now_us - us),
+        });
+        inside::Hub { id, pending: self.pending.len(), outbox_bytes: self.outbox_bytes(), viewers: shown.collect() }
     }
 
     pub fn is_empty(&self) -> bool {

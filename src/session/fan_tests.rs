@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::Manual;
+use crate::config::{Current, Limits};
 use crate::media::fragment::{Init, Track};
 use crate::media::frame::Role;
 use crate::net::socket::Socket;
@@ -97,7 +98,8 @@ impl Bench {
         let clock = Arc::new(Manual::at(1_000_000_000));
         let metrics = Arc::new(Metrics::new());
         let registry = Registry::new(vec![arbiter.handle()], clock.clone(), metrics.clone());
-        let worker = Worker::new(registry, clock.clone(), metrics, 256 * 1024, 1 << 20, "node-1".into());
+        let limits = Limits { outbox_bytes: 256 * 1024, node_bytes: 1 << 20, ..Limits::default() };
+        let worker = Worker::new(registry, clock.clone(), metrics, Current::new(limits), "node-1".into());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self { fan: Fan::new(BOUNDS, worker.clone()), worker, clock, listener, sessions: 0, _arbiter: arbiter }
     }

@@ -25,11 +25,11 @@ const TICKS_EMPTY_MAX: u32 = 10;
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 pub struct Hub {
-    id: SubscriberId,
+    pub(super) id: SubscriberId,
     stream: StreamId,
     settings: Settings,
     handle: Option<Handle>,
-    fan: Rc<RefCell<Fan>>,
+    pub(super) fan: Rc<RefCell<Fan>>,
     worker: Rc<Worker>,
     now: Now,
 }

@@ -1,10 +1,11 @@
 //! A hub as its stream sees it.
 
 use crate::session::hub::Hub;
+use crate::stream::inside::Question;
 use crate::stream::packet::Packet;
 use crate::stream::subscriber::{Refused, Subscriber, SubscriberId};
 use actix::dev::SendError as Unsent;
-use actix::{Addr, Message};
+use actix::{Addr, Context, Handler, Message};
 
 pub(super) struct HubMailbox {
     pub(super) id: SubscriberId,
@@ -13,6 +14,18 @@ pub(super) struct HubMailbox {
 
 impl Message for Packet {
     type Result = ();
+}
+
+impl Message for Question {
+    type Result = ();
+}
+
+impl Handler<Question> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, question: Question, _: &mut Context<Self>) {
+        (question.tell)(self.fan.borrow().inside(self.id, question.viewers_max));
+    }
 }
 
 impl Subscriber for HubMailbox {
@@ -25,5 +38,10 @@ impl Subscriber for HubMailbox {
             Unsent::Full(_) => Refused::Full,
             Unsent::Closed(_) => Refused::Gone,
         })
+    }
+
+    fn inspect(&self, question: Question) {
+        // Full or closed: the one who asks finds out by the silence.
+        let _ = self.address.try_send(question);
     }
 }

@@ -206,6 +206,11 @@ impl Outbox {
         self.queue.len_bytes()
     }
 
+    /// When the oldest media that waits was received.
+    pub fn oldest_us(&self) -> Option<i64> {
+        self.queue.oldest_us()
+    }
+
     pub fn check(&self, now: Duration) -> Result<(), TooSlow> {
         match self.waiting_since {
             Some(since) if now.saturating_sub(since) >= STUCK_AFTER => Err(TooSlow::Stuck),

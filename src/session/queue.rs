@@ -100,6 +100,11 @@ impl Queue {
         self.items = VecDeque::new();
     }
 
+    /// When the oldest media that waits was received.
+    pub(super) fn oldest_us(&self) -> Option<i64> {
+        self.items.iter().find_map(Item::batch)?.parts().first().map(|part| part.ingest_us)
+    }
+
     /// Takes out all of which nothing was sent.
     pub(super) fn split_unbegun(&mut self) -> VecDeque<Item> {
         let unbegun = self.items.split_off(self.begun());

@@ -3,6 +3,7 @@
 use crate::auth::token::{Reason, Refused, Request};
 use crate::cluster::seats::{Full, Seat, Seats};
 use crate::cluster::{self, Ownership};
+use crate::config::{Current, Limits};
 use crate::id::{PlaybackId, SessionId, StreamId};
 use crate::net::client::{Client, Trusted};
 use crate::net::io::Connection;
@@ -14,7 +15,6 @@ use crate::session::protocol;
 use crate::session::viewer::{Dialect, Ticket, Viewer};
 use crate::session::worker::Worker;
 use crate::store::Policy;
-use crate::stream::backlog::Bounds;
 use crate::stream::packet::Phase;
 use crate::stream::state::Settings;
 use crate::tenancy;
@@ -53,9 +53,9 @@ pub struct Viewing {
     /// What quotas count.
     pub seats: Arc<Seats>,
     pub trusted: Trusted,
-    pub backlog: Bounds,
+    pub limits: Current<Limits>,
     /// Base of links, where it is configured.
-    pub public_url: Option<String>,
+    pub public_url: Current<Option<String>>,
     pub ownership: Arc<dyn Ownership>,
     pub is_draining: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -159,7 +159,7 @@ async fn preflight(request: HttpRequest, name: web::Path<String>) -> HttpRespons
 impl Viewing {
     /// Weir's own origin, as this client reaches it.
     pub fn own_origin(&self, client: &Client) -> String {
-        self.public_url.clone().unwrap_or_else(|| client.origin())
+        self.public_url.get().unwrap_or_else(|| client.origin())
     }
 }
 
@@ -206,7 +206,7 @@ impl Visit<'_> {
     /// Whether there is something to send, or will be in a moment: of an encoder that starts, or from another node.
     async fn comes_on(&self) -> bool {
         let stream = &self.door.play.stream;
-        let settings = tenancy::settings(&stream.settings, self.viewing.backlog);
+        let settings = tenancy::settings(&stream.settings, &self.viewing.limits.get());
         let until = self.worker.now() + COMES_ON_WITHIN;
         while !(self.viewing.is_draining)() {
             match self.worker.phase(&stream.id, settings) {
@@ -287,7 +287,7 @@ impl Visit<'_> {
             return HttpResponse::InternalServerError().finish();
         };
         let stream = self.door.play.stream.id.clone();
-        let settings = tenancy::settings(&self.door.play.stream.settings, self.viewing.backlog);
+        let settings = tenancy::settings(&self.door.play.stream.settings, &self.viewing.limits.get());
         let seat = match self.seat() {
             Ok(seat) => seat,
             Err(full) => {

@@ -78,7 +78,7 @@ pub struct Viewer {
     pub ticket: Ticket,
     worker: Rc<Worker>,
     socket: Socket,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
     life: Life,
     /// The init that was sent last.
     init: Option<Rc<InitFrames>>,
@@ -102,7 +102,7 @@ impl Viewer {
         let now = worker.now();
         let framing = if ticket.dialect == Dialect::Http { Framing::Http } else { Framing::WebSocket };
         Self {
-            outbox: Outbox::new(framing, worker.outbox_bytes),
+            outbox: Outbox::new(framing, worker.limits.get().outbox_bytes),
             ticket,
             worker,
             socket,

@@ -1,6 +1,7 @@
 //! What one worker thread has: its hubs, and what every viewer on it shares.
 
 use crate::clock::Clock;
+use crate::config::{Current, Limits};
 use crate::id::StreamId;
 use crate::session::fan::Fan;
 use crate::session::hub::Hub;
@@ -19,11 +20,9 @@ use std::time::Duration;
 pub struct Worker {
     pub registry: Arc<Registry>,
     pub metrics: Arc<Metrics>,
-    pub outbox_bytes: usize,
     /// This node's name.
     pub node: Arc<str>,
-    /// What the node may hold.
-    node_bytes: usize,
+    pub limits: Current<Limits>,
     clock: Arc<dyn Clock>,
     hubs: RefCell<HashMap<StreamId, Rc<RefCell<Fan>>>>,
 }
@@ -33,17 +32,16 @@ impl Worker {
         registry: Arc<Registry>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-        outbox_bytes: usize,
-        node_bytes: usize,
+        limits: Current<Limits>,
         node: Arc<str>,
     ) -> Rc<Self> {
-        Rc::new(Self { registry, metrics, outbox_bytes, node_bytes, node, clock, hubs: RefCell::default() })
+        Rc::new(Self { registry, metrics, limits, node, clock, hubs: RefCell::default() })
     }
 
     /// So much more than it may does the node hold.
     pub fn bytes_over(&self) -> usize {
         let held = self.metrics.outbox_bytes.get() + self.metrics.backlog_bytes.get();
-        usize::try_from(held).unwrap_or(0).saturating_sub(self.node_bytes)
+        usize::try_from(held).unwrap_or(0).saturating_sub(self.limits.get().node_bytes)
     }
 
     pub fn now(&self) -> Duration {

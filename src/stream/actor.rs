@@ -34,9 +34,8 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(birth: Birth) -> Self {
-        let tally = Tally::new(birth.metrics.clone());
         let state = State::new(birth.settings, birth.clock.unix_us());
-        let source = Source::new(birth.upstream.clone());
+        let (tally, source) = (Tally::new(birth.metrics.clone()), Source::new(birth.upstream.clone()));
         Self { birth, state, audience: Audience::default(), source, ticks_empty: 0, tally, is_closing: false }
     }
 
@@ -113,6 +112,7 @@ impl Stream {
                 return self.publish_status();
             }
             Command::Sessions(reply) => return reply(self.audience.hubs.viewers().cloned().collect()),
+            Command::Inspect(question, reply) => return reply(self.audience.inside(self.state.inside(), &question)),
             Command::Order(packet) => vec![packet],
             Command::Configure(settings) => return self.state.configure(settings),
             Command::EndPublisher(reason, whose, reply) => {

@@ -1,5 +1,6 @@
 //! Those a stream's packets go to: this node's viewers by their hubs, and other nodes by their relays.
 
+use crate::stream::inside::{Inside, Question};
 use crate::stream::packet::{Packet, Snapshot};
 use crate::stream::subscriber::{Subscriber, Subscribers};
 
@@ -22,6 +23,11 @@ impl Audience {
     pub fn deliver(&mut self, packets: &[Packet], snapshot: impl Fn() -> Snapshot) {
         self.hubs.deliver(packets, &snapshot);
         self.relays.deliver(packets, snapshot);
+    }
+
+    /// With the hubs, which are passed the question.
+    pub fn inside(&self, stream: Inside, question: &Question) -> Inside {
+        Inside { hubs: self.hubs.inspect(question), relays: self.relays.len(), ..stream }
     }
 
     /// How often a hub lost its place.

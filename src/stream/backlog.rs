@@ -1,6 +1,7 @@
 //! The newest GOP, so that a viewer starts at once: bounded in bytes and in time.
 
 use crate::media::frame::Kind;
+use crate::stream::inside::Held;
 use crate::stream::packet::Framed;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -79,6 +80,16 @@ impl Backlog {
         self.bytes
     }
 
+    pub fn held(&self) -> Held {
+        Held {
+            groups: self.fragments.iter().filter(|fragment| fragment.is_video_key()).count(),
+            fragments: self.fragments.len(),
+            bytes: self.bytes,
+            from_us: self.fragments.iter().map(|fragment| fragment.start_us).min(),
+            to_us: self.fragments.iter().map(|fragment| fragment.end_us).max(),
+        }
+    }
+
     /// Keeps the sound that is heard with the new keyframe, drops the rest.
     fn start_gop(&mut self, start_us: i64) {
         self.shape = Shape::Gop;
@@ -150,6 +161,9 @@ mod tests {
         backlog.push(framed(Kind::Audio, Role::Key, 90, 10));
         backlog.push(framed(Kind::Video, Role::Key, 80, 100));
         assert_eq!(starts(&backlog), [90, 80]);
+        let held =
+            Held { groups: 1, fragments: 2, bytes: backlog.len_bytes(), from_us: Some(80_000), to_us: Some(130_000) };
+        assert_eq!(backlog.held(), held);
     }
 
     #[test]

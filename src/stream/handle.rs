@@ -2,6 +2,7 @@
 
 use crate::id::{SessionId, StreamId};
 use crate::media::frame::Item;
+use crate::stream::inside::{Inside, Question};
 use crate::stream::packet::Packet;
 use crate::stream::publisher::{Departure, EndReason, Publish, PublisherId, Refusal, Whose};
 use crate::stream::qoe::{Report, Summary};
@@ -35,6 +36,8 @@ pub enum Command {
         moved: Vec<(SessionId, Standing)>,
     },
     Sessions(Reply<Vec<Viewer>>),
+    /// What is inside; the hubs answer by themselves.
+    Inspect(Question, Reply<Inside>),
     Order(Packet),
     Configure(Settings),
     /// The answer tells whether there was anyone to end.

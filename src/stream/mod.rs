@@ -3,6 +3,7 @@
 pub mod audience;
 pub mod backlog;
 pub mod handle;
+pub mod inside;
 pub mod lateness;
 pub mod meter;
 pub mod packet;

@@ -7,6 +7,7 @@ use crate::media::fragment::Output;
 use crate::media::fragmenter::Fragmenter;
 use crate::media::frame::Item;
 use crate::stream::backlog::{Backlog, Bounds};
+use crate::stream::inside::Inside;
 use crate::stream::meter::Meter;
 use crate::stream::packet::{Edges, Epoch, Epoched, Framed, Packet, Phase, Snapshot};
 use crate::stream::publisher::{
@@ -211,6 +212,20 @@ impl State {
             facts: self.fragmenter.facts(),
             drift_ms: self.meter.lateness.drift_ms().filter(|_| is_live),
             behind_ms: if is_live { self.meter.lateness.behind_ms() } else { 0 },
+        }
+    }
+
+    /// Without its audience.
+    pub fn inside(&self) -> Inside {
+        Inside {
+            phase: self.phase,
+            since_us: self.phase_since_us,
+            epoch: self.epoch,
+            has_publisher: self.current.is_some(),
+            is_fed: self.is_fed,
+            backlog: self.backlog.held(),
+            hubs: Vec::new(),
+            relays: 0,
         }
     }
 

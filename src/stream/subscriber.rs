@@ -1,6 +1,7 @@
 //! Those a stream sends to: one subscriber per worker thread, each with the viewers it serves.
 
 use crate::id::SessionId;
+use crate::stream::inside::{Question, Subscribed};
 use crate::stream::packet::{Packet, Snapshot};
 use std::collections::{HashMap, VecDeque};
 
@@ -19,6 +20,8 @@ pub trait Subscriber: Send {
     fn id(&self) -> SubscriberId;
     /// Never waits.
     fn try_deliver(&self, packet: Packet) -> Result<(), Refused>;
+    /// Answers by itself, if it can; never waits.
+    fn inspect(&self, _: Question) {}
 }
 
 /// One viewer as its stream lists it.
@@ -124,6 +127,19 @@ impl Subscribers {
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Passes the question on, and says who was asked.
+    pub fn inspect(&self, question: &Question) -> Vec<Subscribed> {
+        let asked = self.entries.iter().map(|entry| {
+            entry.subscriber.inspect(question.clone());
+            Subscribed { id: entry.subscriber.id(), is_behind: entry.is_behind, viewers: entry.viewers.len() }
+        });
+        asked.collect()
     }
 
     /// How often a subscriber lost its place.

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use weir::auth::token::{Request, VerifyingKey, verify};
 use weir::cluster::Message;
+use weir::config::Limits;
 use weir::id::{KeyId, SessionId, StreamId, TenantId};
 use weir::store::Material;
-use weir::stream::backlog::Bounds;
 use weir::stream::handle::Command;
 use weir::stream::packet::Packet;
 use weir::stream::subscriber::{Refused, Standing, Subscriber, SubscriberId, Viewer};
@@ -270,7 +270,7 @@ async fn viewers_are_listed_by_stream_and_kicked_by_their_own_tenant_only() {
     assert_eq!(api.get(&path).await.body["data"], json!([]), "a stream that does not run has no viewers");
 
     let stored = api.store().stream(&id).await.unwrap().unwrap();
-    let settings = tenancy::settings(&stored.settings, Bounds { bytes: 1 << 20, span_us: 1_000_000 });
+    let settings = tenancy::settings(&stored.settings, &Limits::default());
     let running = api.registry().open(&id, settings);
     let viewer = |n: u8| Viewer {
         session: SessionId::from_random([n; 16]),

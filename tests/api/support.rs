@@ -16,7 +16,7 @@ use weir::auth::secret::Secrets;
 use weir::clock::Manual;
 use weir::cluster::peers::Peers;
 use weir::cluster::{Bus, Listener, LocalBus, Message, Myself, Nodes};
-use weir::config::Config;
+use weir::config::{Config, Current};
 use weir::hooks::Feed;
 use weir::net::client::Trusted;
 use weir::store::{Memory, Store};
@@ -130,6 +130,8 @@ impl Api {
             clock: clock.clone(),
             random,
             trusted: Trusted::default(),
+            limits: Current::default(),
+            public_url: Current::default(),
             on_stream_key: Box::new(move |hash| told.lock().unwrap().push(*hash)),
         };
         Self {

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use weir::clock::System;
+use weir::config::{Current, Limits};
 use weir::id::SessionId;
 use weir::media::fragment::{Fragment, Init, Output};
 use weir::media::fragmenter::{Fragmenter, Settings};
@@ -173,7 +174,8 @@ impl Audience {
         let arbiter = Arbiter::new();
         let (clock, metrics) = (Arc::new(System::new()), Arc::new(Metrics::new()));
         let registry = Registry::new(vec![arbiter.handle()], clock.clone(), metrics.clone());
-        let worker = Worker::new(registry, clock, metrics, OUTBOX_BYTES, 1 << 30, "bench".into());
+        let limits = Limits { outbox_bytes: OUTBOX_BYTES, ..Limits::default() };
+        let worker = Worker::new(registry, clock, metrics, Current::new(limits), "bench".into());
         let mut fan = Fan::new(Bounds { bytes: 1 << 20, span_us: 10_000_000 }, worker.clone());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let mut readers = Vec::new();

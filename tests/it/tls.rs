@@ -1,4 +1,4 @@
-use crate::support::{ADMIN_KEY, Encoder, Weir};
+use crate::support::{ADMIN_KEY, Encoder, Weir, until};
 use futures_util::StreamExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -75,6 +75,31 @@ async fn viewers_watch_over_tls_while_the_certificate_is_replaced() {
         assert!(Instant::now() < deadline, "a good certificate after a bad one is not taken");
         viewer.next().await.unwrap().unwrap();
     }
+}
+
+#[actix_rt::test]
+async fn a_reload_moves_to_another_certificate_or_keeps_the_old_one() {
+    let [first, second] = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
+    let roots = [&first, &second].map(|folder| write_certificate(folder.path()));
+    let data = Arc::new(tempfile::TempDir::new().unwrap());
+    let say = |folder: &Path| {
+        let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name).display().to_string());
+        std::fs::write(data.path().join("weir.toml"), format!("[tls]\ncert = '{cert}'\nkey = '{key}'\n")).unwrap();
+    };
+    say(first.path());
+    let weir = Weir::start_in(data.clone(), &[]).await;
+    let until_logged = async |text: &str| {
+        until(text, || weir.log.lock().unwrap().contains(text).then_some(())).await;
+    };
+    assert!(connect(&weir, &roots[0]).await.is_ok());
+    say(second.path());
+    weir.signal("HUP");
+    until_logged("\"changed\":\"tls.cert,tls.key\"").await;
+    assert!(connect(&weir, &roots[0]).await.is_err() && connect(&weir, &roots[1]).await.is_ok());
+    say(&second.path().join("nowhere"));
+    weir.signal("HUP");
+    until_logged("the configuration can't be used, the old one stays").await;
+    assert!(connect(&weir, &roots[1]).await.is_ok());
 }
 
 #[actix_rt::test]

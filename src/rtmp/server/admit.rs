@@ -115,7 +115,8 @@ impl Server {
         let Ok(key) = StreamKey::parse(key.expose()) else { return Err(WRONG_KEY) };
         let hash = self.parts.secrets.hash(key.reveal());
         loop {
-            let verdict = self.tries().begin(address, hash.as_bytes(), clock.monotonic());
+            let verdict =
+                self.tries().begin(address, hash.as_bytes(), self.parts.limits.get().failed_tries, clock.monotonic());
             match verdict {
                 Verdict::LookUp => break,
                 Verdict::Refuse => return Err(TOO_MANY_TRIES),

@@ -6,6 +6,7 @@ use super::wire::{self, Closed, Wire};
 use super::{Mode, Present, Server};
 use crate::media::flv::{Items, Parser};
 use crate::net::socket::Socket;
+use crate::rtmp::chunk;
 use crate::rtmp::proxy::Source;
 use crate::rtmp::session::{Event, PublishRequest};
 use crate::rtmp::status::Code;
@@ -84,9 +85,9 @@ pub(super) async fn serve(server: Arc<Server>, stream: std::net::TcpStream, peer
         Ok(stream) => stream,
         Err(error) => return tracing::debug!(publisher = id, %peer, %error, "a publisher's socket is gone"),
     };
-    let limits = server.parts.limits;
+    let handshake = server.parts.limits.get().rtmp_handshake;
     if (server.is_proxy)(peer) {
-        match timeout(limits.handshake, wire::receive_source(&mut stream)).await {
+        match timeout(handshake, wire::receive_source(&mut stream)).await {
             Ok(Ok(Source::Client(client))) => present.address = client.to_canonical(),
             Ok(Ok(Source::Proxy)) => {}
             Ok(Err(error)) => return tracing::warn!(%peer, %error, "a proxy does not say whose a connection is"),
@@ -95,7 +96,7 @@ pub(super) async fn serve(server: Arc<Server>, stream: std::net::TcpStream, peer
     }
     let address = present.address;
     let evicted = present.wait();
-    let socket = match secure(stream, tls, evicted, limits.handshake).await {
+    let socket = match secure(stream, tls, evicted, handshake).await {
         Ok(socket) => socket,
         Err(end) => {
             if matches!(end, End::NoHandshake) {
@@ -104,7 +105,7 @@ pub(super) async fn serve(server: Arc<Server>, stream: std::net::TcpStream, peer
             return tracing::debug!(publisher = id, %address, %end, "a publisher's connection ends");
         }
     };
-    let wire = Wire::new(socket, server.random.wrapping_add(id), limits.chunk);
+    let wire = Wire::new(socket, server.random.wrapping_add(id), chunk::Limits::default());
     let mode = server.mode.subscribe();
     let mut connection = Connection { server, present, wire, mode };
     let end = connection.run().await;
@@ -156,7 +157,8 @@ impl Connection {
         let evicted = self.present.wait();
         let mut mode = self.mode.clone();
         let request = async {
-            let shaken = timeout(self.server.parts.limits.handshake, self.shake_hands()).await;
+            let handshake = self.server.parts.limits.get().rtmp_handshake;
+            let shaken = timeout(handshake, self.shake_hands()).await;
             shaken.unwrap_or_else(|_| Err(self.over_time("rtmp_handshake", End::NoHandshake)))?;
             let asked = timeout(PUBLISH_TIMEOUT, self.await_publish()).await;
             asked.unwrap_or_else(|_| Err(self.over_time("rtmp_publish", End::NoPublish)))

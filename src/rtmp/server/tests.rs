@@ -9,7 +9,6 @@ use crate::rtmp::client::{Client, Event};
 use crate::rtmp::url::Url;
 use crate::store::{Entry, Material, Memory, NewStream, NewStreamKey, NewTenant, Outcome, Quotas, SigningKey};
 use crate::stream::Handle;
-use crate::stream::backlog::Bounds;
 use crate::stream::packet::Phase;
 use actix::Arbiter;
 use async_trait::async_trait;
@@ -120,13 +119,8 @@ impl Node {
             clock: clock.clone(),
             metrics,
             seats: Arc::default(),
-            limits: Limits {
-                chunk: chunk::Limits::default(),
-                handshake: Duration::from_secs(5),
-                address_connections: 200,
-                failed_tries: 10,
-            },
-            settings: Box::new(|stored| crate::tenancy::settings(stored, Bounds { bytes: 1 << 20, span_us: 1 << 20 })),
+            limits: Current::new(Limits::default()),
+            settings: Box::new(|stored| crate::tenancy::settings(stored, &Limits::default())),
             on_publish: Box::new(move |_| {
                 counting.fetch_add(1, Ordering::SeqCst);
             }),

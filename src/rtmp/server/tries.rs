@@ -17,10 +17,8 @@ const ACCEPTED_MAX: usize = 100_000;
 type Fingerprint = [u8; 32];
 
 /// `now` is monotonic throughout.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Tries {
-    /// Per address and [`WINDOW`].
-    failed_max: u32,
     failed: HashMap<IpAddr, Failed>,
     accepted: HashMap<Fingerprint, Duration>,
 }
@@ -44,13 +42,9 @@ pub(super) enum Verdict {
 }
 
 impl Tries {
-    pub(super) fn new(failed_max: u32) -> Self {
-        Self { failed_max, failed: HashMap::new(), accepted: HashMap::new() }
-    }
-
-    pub(super) fn begin(&mut self, address: IpAddr, key: &Fingerprint, now: Duration) -> Verdict {
+    /// `failed_max` are those of an address within [`WINDOW`].
+    pub(super) fn begin(&mut self, address: IpAddr, key: &Fingerprint, failed_max: u32, now: Duration) -> Verdict {
         let is_known = self.accepted.get(key).is_some_and(|&at| now.saturating_sub(at) < ACCEPTED_FOR);
-        let failed_max = self.failed_max;
         let failed = self.entry(address, now);
         if !is_known && failed.count >= failed_max {
             return Verdict::Refuse;
@@ -126,67 +120,67 @@ mod tests {
 
     fn fail(tries: &mut Tries, from: IpAddr, times: u32, now: Duration) {
         for _ in 0..times {
-            assert_eq!(tries.begin(from, &[0; 32], now), Verdict::LookUp);
+            assert_eq!(tries.begin(from, &[0; 32], 10, now), Verdict::LookUp);
             tries.note_failed(from, &[0; 32], now);
         }
     }
 
     #[test]
     fn after_ten_failures_a_minute_nothing_is_looked_up() {
-        let mut tries = Tries::new(10);
+        let mut tries = Tries::default();
         let (guesser, other) = (address("192.0.2.1"), address("192.0.2.2"));
         fail(&mut tries, guesser, 10, SECOND);
-        assert_eq!(tries.begin(guesser, &[0; 32], SECOND), Verdict::Refuse);
-        assert_eq!(tries.begin(address("::ffff:192.0.2.1"), &[0; 32], SECOND), Verdict::Refuse);
-        assert_eq!(tries.begin(other, &[0; 32], SECOND), Verdict::LookUp);
-        assert_eq!(tries.begin(guesser, &[0; 32], 60 * SECOND), Verdict::Refuse);
+        assert_eq!(tries.begin(guesser, &[0; 32], 10, SECOND), Verdict::Refuse);
+        assert_eq!(tries.begin(address("::ffff:192.0.2.1"), &[0; 32], 10, SECOND), Verdict::Refuse);
+        assert_eq!(tries.begin(other, &[0; 32], 10, SECOND), Verdict::LookUp);
+        assert_eq!(tries.begin(guesser, &[0; 32], 10, 60 * SECOND), Verdict::Refuse);
         fail(&mut tries, guesser, 10, 61 * SECOND);
-        assert_eq!(tries.begin(guesser, &[0; 32], 61 * SECOND), Verdict::Refuse);
+        assert_eq!(tries.begin(guesser, &[0; 32], 10, 61 * SECOND), Verdict::Refuse);
     }
 
     #[test]
     fn look_ups_on_their_way_count_until_they_are_answered() {
-        let mut tries = Tries::new(10);
+        let mut tries = Tries::default();
         let from = address("192.0.2.1");
         for _ in 0..10 {
-            assert_eq!(tries.begin(from, &[0; 32], SECOND), Verdict::LookUp);
+            assert_eq!(tries.begin(from, &[0; 32], 10, SECOND), Verdict::LookUp);
         }
-        assert_eq!(tries.begin(from, &[0; 32], SECOND), Verdict::Wait);
+        assert_eq!(tries.begin(from, &[0; 32], 10, SECOND), Verdict::Wait);
         tries.note_accepted(from, [1; 32], SECOND);
-        assert_eq!(tries.begin(from, &[0; 32], SECOND), Verdict::LookUp);
+        assert_eq!(tries.begin(from, &[0; 32], 10, SECOND), Verdict::LookUp);
         tries.note_unknown(from, SECOND);
-        assert_eq!(tries.begin(from, &[0; 32], SECOND), Verdict::LookUp);
+        assert_eq!(tries.begin(from, &[0; 32], 10, SECOND), Verdict::LookUp);
         tries.note_failed(from, &[0; 32], SECOND);
-        assert_eq!(tries.begin(from, &[0; 32], SECOND), Verdict::Wait);
+        assert_eq!(tries.begin(from, &[0; 32], 10, SECOND), Verdict::Wait);
     }
 
     #[test]
     fn a_key_accepted_within_a_day_always_passes() {
-        let mut tries = Tries::new(10);
+        let mut tries = Tries::default();
         let from = address("192.0.2.1");
         fail(&mut tries, from, 10, 86_399 * SECOND);
         tries.note_accepted(from, [1; 32], Duration::ZERO);
-        assert_eq!(tries.begin(from, &[1; 32], 86_399 * SECOND), Verdict::LookUp);
-        assert_eq!(tries.begin(from, &[1; 32], 86_400 * SECOND), Verdict::Refuse);
+        assert_eq!(tries.begin(from, &[1; 32], 10, 86_399 * SECOND), Verdict::LookUp);
+        assert_eq!(tries.begin(from, &[1; 32], 10, 86_400 * SECOND), Verdict::Refuse);
         tries.expect([1; 32], 86_400 * SECOND);
-        assert_eq!(tries.begin(from, &[1; 32], 86_401 * SECOND), Verdict::LookUp);
+        assert_eq!(tries.begin(from, &[1; 32], 10, 86_401 * SECOND), Verdict::LookUp);
         tries.note_failed(from, &[1; 32], 86_400 * SECOND);
-        assert_eq!(tries.begin(from, &[1; 32], 86_400 * SECOND), Verdict::Refuse);
+        assert_eq!(tries.begin(from, &[1; 32], 10, 86_400 * SECOND), Verdict::Refuse);
     }
 
     #[test]
     fn an_ipv6_network_is_one_address() {
-        let mut tries = Tries::new(10);
+        let mut tries = Tries::default();
         for host in 1..=10 {
             fail(&mut tries, address(&format!("2001:db8::{host}")), 1, SECOND);
         }
-        assert_eq!(tries.begin(address("2001:db8::ffff"), &[0; 32], SECOND), Verdict::Refuse);
-        assert_eq!(tries.begin(address("2001:db8:0:1::1"), &[0; 32], SECOND), Verdict::LookUp);
+        assert_eq!(tries.begin(address("2001:db8::ffff"), &[0; 32], 10, SECOND), Verdict::Refuse);
+        assert_eq!(tries.begin(address("2001:db8:0:1::1"), &[0; 32], 10, SECOND), Verdict::LookUp);
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut tries = Tries::new(10);
+        let mut tries = Tries::default();
         for n in 0..25_000_u32 {
             fail(&mut tries, IpAddr::from(n.to_be_bytes()), 1, SECOND);
         }
