@@ -37,7 +37,7 @@ $(E2E)/node_modules/.package-lock.json: $(E2E)/package-lock.json
 
 # What has to be fetched is fetched while the compiler works; `-j4` are the compiler's jobs too.
 test: ## install what the tests need, then run all of them
-	$(MAKE) -j4 test-needs test-built
+	$(MAKE) -j4 test-needs test-built audit
 	$(MAKE) test-operations test-rust test-api test-player test-ui test-e2e
 
 test-needs: ## ffmpeg, PostgreSQL, browsers and the like, as Debian packages
@@ -108,8 +108,8 @@ check-pages: player admin-deps e2e-deps
 	node tests/faults/run.mjs --check
 	node tests/docs.mjs
 
-audit: ## bans, licences, sources, known holes (cargo-deny, npm; ADVISORIES=a clone of the RustSec database)
-	tests/audit.sh
+audit: ## bans, licences, sources by cargo-deny; known holes: ADVISORIES=a clone of the RustSec database
+	ADVISORIES=$(ADVISORIES) tests/audit.sh
 
 # The paths of the machine are left out, so that the same sources make the same program.
 release: player admin-ui ## target/release/weir with its pages, and what is in it (weir.cdx.json)
