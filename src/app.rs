@@ -12,6 +12,7 @@ mod reload;
 pub mod root;
 mod surplus;
 mod telling;
+pub mod traces;
 mod watcher;
 
 use crate::api::{self, Health, Phase};

@@ -33,12 +33,13 @@
 //! hooks/    events to listeners and webhooks: outbox, signing, backoff, the guard on outgoing calls; client, worker [S]
 //! api/      the admin REST API: one route table, one map of errors, users, the admin UI [S]
 //! cli/      serve, demo, publish, token, migrate [S]
+//! telemetry/ logs and metrics; spans, and traces, which carry them to a collector [S]
 //! app/      the composition root: wires everything, and makes changes take effect on what runs here [S]
 //! config/   one struct per concern; the one reader of files and environment
 //! ```
 //!
-//! `pages` gives out the player, `id` names things, `clock` tells the time, `telemetry` keeps logs and metrics,
-//! `tenancy` turns what the store says of a stream into what a stream runs by.
+//! `pages` gives out the player, `id` names things, `clock` tells the time, `tenancy` turns what the store says of a
+//! stream into what a stream runs by.
 //!
 //! # Glossary
 //!

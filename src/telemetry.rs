@@ -1,4 +1,7 @@
-//! Logs and metrics: names, units and how they are shown.
+//! Logs, metrics and traces: names, units and how they are shown.
+
+pub mod spans;
+pub mod traces;
 
 use crate::config;
 use prometheus_client::encoding::text::encode;
@@ -12,9 +15,12 @@ use std::io::IsTerminal as _;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::{EnvFilter, Registry as Subscriber, fmt, reload};
+
+pub use traces::Traceparent;
 
 /// One label.
 pub type Label = [(&'static str, &'static str); 1];
@@ -49,6 +55,7 @@ pub struct Metrics {
     degraded: Family<Label, Gauge>,
     panics: Counter,
     config_reloads: Family<Label, Counter>,
+    spans_lost: Family<Label, Counter>,
     limits_hit: Family<Label, Counter>,
     /// Since the log last told of them.
     limits_untold: Mutex<BTreeMap<&'static str, u64>>,
@@ -165,6 +172,7 @@ impl Metrics {
                 "Times that the configuration was read again",
                 Family::default(),
             ),
+            spans_lost: register(registry_ref, "trace_spans_lost", "Spans that were not delivered", Family::default()),
             limits_hit: register(registry_ref, "limit_hits", "Times that a limit was reached", Family::default()),
             limits_untold: Mutex::default(),
             degraded: register(registry_ref, "degraded", "1 where a part this node needs is away", Family::default()),
@@ -221,6 +229,10 @@ impl Metrics {
         self.config_reloads.get_or_create(&[("result", result)]).inc();
     }
 
+    pub fn spans_lost(&self, reason: &'static str, spans: u64) {
+        self.spans_lost.get_or_create(&[("reason", reason)]).inc_by(spans);
+    }
+
     /// From now on a panic, which ends one task, is counted and logged as one line.
     pub fn watch_panics(self: &Arc<Self>) {
         let metrics = self.clone();
@@ -275,6 +287,9 @@ fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, 
 /// reads must not hold up a stream.
 const LOG_LINES_MAX: usize = 16 * 1024;
 
+/// Makes traces of spans.
+pub type Tracing = Box<dyn Layer<Subscriber> + Send + Sync>;
+
 /// Writes what still waits when it is dropped.
 #[must_use]
 pub struct Logs {
@@ -287,7 +302,7 @@ pub struct Logs {
 impl Logs {
     /// Sends logs to standard error: text on a terminal, JSON otherwise or where `is_json` says so. What `filter` says goes
     /// over `base`; `RUST_LOG` stands above both.
-    pub fn start(is_json: Option<bool>, base: &'static str, filter: Option<&str>) -> Self {
+    pub fn start(is_json: Option<bool>, base: &'static str, filter: Option<&str>, traces: Option<Tracing>) -> Self {
         let environment = config::environment(EnvFilter::DEFAULT_ENV);
         let is_fixed = environment.is_some();
         let (filter, handle) = reload::Layer::new(without_noise(EnvFilter::new(environment.unwrap_or_else(|| over(base, filter)))));
@@ -295,12 +310,15 @@ impl Logs {
         let (writer, guard) = writer.finish(std::io::stderr());
         let lines = fmt::layer().with_writer(writer).with_target(false);
         let is_terminal = std::io::stderr().is_terminal();
+        let no_span = filter_fn(|metadata| metadata.target() != spans::TARGET).with_max_level_hint(LevelFilter::TRACE);
+        let filter = filter.and(no_span);
         let lines = if is_json.unwrap_or(!is_terminal) {
             lines.json().flatten_event(true).with_filter(filter).boxed()
         } else {
             lines.with_ansi(is_terminal).with_filter(filter).boxed()
         };
-        tracing_subscriber::registry().with(lines).init();
+        let layers: Vec<_> = [Some(lines), traces].into_iter().flatten().collect();
+        tracing_subscriber::registry().with(layers).init();
         Self { base, filter: (!is_fixed).then_some(handle), _writer: guard }
     }
 

@@ -9,7 +9,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("id", &[]),
     ("clock", &[]),
     ("config", &["net"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "telemetry"]),
     ("media/", &["media"]),
     ("rtmp/", &["rtmp", "media"]),
     (
@@ -147,6 +147,11 @@ const CONTAINED: &[(&str, &[&str])] = &[
     ("mp4_atom", &["cli/publish", "media/fmp4"]),
     ("actix_web_actors", &["session/route"]),
     ("tokio_tungstenite", &["relay/client"]),
+    ("opentelemetry", &["telemetry/traces", "app/traces"]),
+    ("opentelemetry_sdk", &["telemetry/traces", "app/traces"]),
+    ("opentelemetry_otlp", &["telemetry/traces"]),
+    ("opentelemetry_http", &["telemetry/traces", "app/traces"]),
+    ("tracing_opentelemetry", &["telemetry/traces"]),
 ];
 
 const LINES_MAX: usize = 500;

@@ -7,13 +7,14 @@ use crate::cli::publish::{self, Clip, Repeat};
 use crate::cli::{say, serve};
 use crate::config::{Config, Secret};
 use crate::rtmp::url::Url;
+use crate::telemetry::traces::Outgoing;
 use anyhow::Context as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 /// A clock, a frame counter, a flash with a beep each second; made by `demo-clip.sh`.
 const CLIP: &[u8] = include_bytes!("demo.flv");
 
-pub fn run(mut config: Config) -> anyhow::Result<()> {
+pub fn run(mut config: Config, traces: Option<Outgoing>) -> anyhow::Result<()> {
     let mut random = [0; RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
     let api_key = ApiKey::from_random(random);
@@ -21,6 +22,7 @@ pub fn run(mut config: Config) -> anyhow::Result<()> {
     let moved = [&mut config.http.listen, &mut config.rtmp.listen, &mut config.internal.listen].map(free_port);
     actix::System::new().block_on(async {
         let node = Node::start(&config).await?;
+        let _sending = traces.map(|traces| node.send_traces(traces)).transpose()?;
         let demo = api::demo(&node.administration).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         say(&links(&demo, &api_key, node.addresses, moved.contains(&Port::Moved)));
         let url = Url::parse(&rtmp_url(&demo.clip, node.addresses)).context("the node's own address")?;

@@ -8,7 +8,9 @@ pub mod serve;
 pub mod token;
 
 use crate::config::{self, Config, LogFormat};
+use crate::app::traces;
 use crate::net::tls;
+use crate::telemetry::traces::Outgoing;
 use crate::telemetry::Logs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -127,13 +129,13 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(at) => {
             let config = at.load()?;
-            let logs = start_logs(&config, "info,sqlx=warn,actix_server=warn");
-            Ok(serve::run(&config, || at.load(), &logs)?)
+            let (logs, traces) = start_logs(&config, "info,sqlx=warn,actix_server=warn")?;
+            Ok(serve::run(&config, || at.load(), &logs, traces)?)
         }
         Command::Demo(at) => {
             let config = at.load()?;
-            let _logs = start_logs(&config, "warn");
-            Ok(demo::run(config)?)
+            let (_logs, traces) = start_logs(&config, "warn")?;
+            Ok(demo::run(config, traces)?)
         }
         Command::Publish(arguments) => publish::run(&arguments).map_err(|error| match error {
             publish::Error::Url(_) => Failure::Usage(error.to_string()),
@@ -163,13 +165,15 @@ fn run(command: Command) -> Result<(), Failure> {
 }
 
 /// `base` holds where neither the configuration nor `RUST_LOG` says anything.
-fn start_logs(config: &Config, base: &'static str) -> Logs {
+fn start_logs(config: &Config, base: &'static str) -> Result<(Logs, Option<Outgoing>), Failure> {
     let is_json = match config.log.format {
         LogFormat::Auto => None,
         LogFormat::Text => Some(false),
         LogFormat::Json => Some(true),
     };
-    Logs::start(is_json, base, config.log.filter.as_deref())
+    let opened = traces::open(config).map_err(|error| Failure::Usage(told(&error)))?;
+    let (layer, outgoing) = opened.unzip();
+    Ok((Logs::start(is_json, base, config.log.filter.as_deref(), layer), outgoing))
 }
 
 /// The error and its causes, each said once: some say their cause themselves.

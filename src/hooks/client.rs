@@ -75,14 +75,14 @@ impl Client {
         Self { guard, tls: TlsConnector::from(Arc::new(config)) }
     }
 
-    pub async fn post(&self, url: &str, headers: &[(&str, String)], body: String) -> Result<Reply, Error> {
-        self.call(hyper::Method::POST, url, headers, body).await
+    pub async fn post(&self, url: &str, headers: &[(&str, String)], body: impl Into<Bytes>) -> Result<Reply, Error> {
+        self.call(hyper::Method::POST, url, headers, body.into()).await
     }
 
     /// What is asked for decides whom we trust: over plain HTTP it comes from the operator's networks only.
     pub async fn get_trusted(&self, url: &str) -> Result<Reply, Error> {
         let accept = [("accept", "application/jwk-set+json, application/json".to_owned())];
-        self.call(hyper::Method::GET, url, &accept, String::new()).await
+        self.call(hyper::Method::GET, url, &accept, Bytes::new()).await
     }
 
     async fn call(
@@ -90,7 +90,7 @@ impl Client {
         method: hyper::Method,
         url: &str,
         headers: &[(&str, String)],
-        body: String,
+        body: Bytes,
     ) -> Result<Reply, Error> {
         let target = Target::parse(url)?;
         let mut request = Request::builder().method(method).uri(&target.path).header("host", target.authority());
@@ -98,7 +98,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let request = request.body(Full::new(Bytes::from(body))).map_err(|error| Error::Http(error.to_string()))?;
+        let request = request.body(Full::new(body)).map_err(|error| Error::Http(error.to_string()))?;
         timeout(CALL_TIMEOUT, self.exchange(&target, request)).await.unwrap_or(Err(Error::Timeout))
     }
 

@@ -9,6 +9,7 @@ use crate::relay::pace::Pace;
 use crate::stream::handle::{Command, SendError};
 use crate::stream::packet::{Packet, Phase};
 use crate::stream::upstream::{Follow, Following, Upstream};
+use crate::telemetry::spans;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -167,8 +168,12 @@ impl Task {
         let credential = (parts.credential)(&owner.node);
         let mut link = Link::open(&owner.url, self.follow.stream.id(), &credential).await?;
         tracing::info!(stream = %self.follow.stream.id(), owner = owner.node, fence = owner.fence, "a relay begins");
+        let span = spans::relay(self.follow.stream.id().as_str(), &owner.node, owner.fence);
         let mut follower = Follower::new(self.fence, (parts.backlog_bytes_max)(), parts.clock.monotonic());
         let end = self.pass_on(&mut link, &mut follower).await;
+        if let Err(reason) = &end {
+            span.record("weir.reason", reason.to_string());
+        }
         self.fence = follower.fence();
         match end {
             Err(end @ (End::Failed(_) | End::Broken(_))) => {

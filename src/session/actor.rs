@@ -10,6 +10,7 @@ use crate::session::route::Renewal;
 use crate::session::stats::Told;
 use crate::session::viewer::{Dialect, Viewer};
 use crate::session::worker::Worker;
+use crate::telemetry::spans;
 use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, StreamHandler, WrapFuture as _};
 use actix_web::web;
 use bytes::Bytes;
@@ -24,6 +25,7 @@ pub struct Session {
     renewal: Option<Rc<Renewal>>,
     stream: StreamId,
     told: Told,
+    span: tracing::Span,
 }
 
 impl Session {
@@ -38,8 +40,10 @@ impl Session {
     ) {
         Self::create(|ctx| {
             ctx.add_stream(Reads::new(viewer.clone(), early));
+            let (session, dialect) = (viewer.borrow().ticket.session.clone(), viewer.borrow().ticket.dialect);
+            let span = spans::viewer(stream.as_str(), session.as_str(), dialect.name());
             let (inbound, told) = (Inbound::default(), Told::default());
-            Self { viewer, fan, worker, inbound, renewal: renewal.map(Rc::new), stream, told }
+            Self { viewer, fan, worker, inbound, renewal: renewal.map(Rc::new), stream, told, span }
         });
     }
 
@@ -110,6 +114,8 @@ impl Actor for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.viewer.borrow_mut().end();
+        let standing = self.viewer.borrow().standing();
+        self.span.record("weir.frames_dropped", standing.frames_dropped).record("weir.rung", standing.rung);
         self.fan.borrow_mut().leave(&self.viewer);
         tracing::debug!(session = %self.viewer.borrow().ticket.session, "viewer left");
     }

@@ -6,7 +6,7 @@ use crate::media::frame::Kind;
 use crate::session::batch::{Batch, Context, Course};
 use crate::session::ladder::RateMeter;
 use crate::session::protocol::{self, InitFrames};
-use crate::session::viewer::{Dialect, Viewer};
+use crate::session::viewer::Viewer;
 use crate::session::worker::Worker;
 use crate::stream::backlog::{Backlog, Bounds};
 use crate::stream::handle::Command;
@@ -414,11 +414,7 @@ fn listed(viewer: &Viewer) -> subscriber::Viewer {
         session: ticket.session.clone(),
         subject: ticket.subject.clone(),
         address: ticket.address.clone(),
-        dialect: match ticket.dialect {
-            Dialect::V1 => "weir.v1",
-            Dialect::Raw => "weir.raw",
-            Dialect::Http => "http",
-        },
+        dialect: ticket.dialect.name(),
         since_us: ticket.since_us,
         standing: viewer.standing(),
     }

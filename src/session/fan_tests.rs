@@ -6,7 +6,7 @@ use crate::config::{Current, Limits};
 use crate::media::fragment::{Init, Track};
 use crate::media::frame::Role;
 use crate::net::socket::Socket;
-use crate::session::viewer::Ticket;
+use crate::session::viewer::{Dialect, Ticket};
 use crate::stream::packet::Epoch;
 use crate::stream::registry::Registry;
 use crate::stream::ws_frame::WsFrame;

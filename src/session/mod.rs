@@ -1,6 +1,7 @@
 //! Viewers: an outbox and a socket each, fed by one hub per stream and worker thread.
 
 pub mod batch;
+pub mod dialect;
 mod holes;
 pub mod ladder;
 pub mod outbox;

@@ -21,6 +21,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+pub use crate::session::dialect::Dialect;
+
 /// A viewer that can answer is asked this often, and given up after three times as long.
 const PING_EVERY: Duration = Duration::from_secs(15);
 const DEAD_AFTER: Duration = Duration::from_secs(45);
@@ -33,17 +35,6 @@ const SLICES: usize = 16;
 
 /// Why frames were left out, in the order of `outbox::Dropped`.
 const DROP_REASONS: [&str; Rung::ALL.len()] = ["slow", "disposable", "gop", "keyframes", "sound_only"];
-
-/// How a viewer speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// `weir.v1`.
-    V1,
-    /// Media only, as WebSocket messages.
-    Raw,
-    /// Media only, as the body of a response.
-    Http,
-}
 
 /// Who a viewer is and until when it may stay.
 #[derive(Debug, Clone)]

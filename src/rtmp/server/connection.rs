@@ -11,6 +11,7 @@ use crate::rtmp::proxy::Source;
 use crate::rtmp::session::{Event, PublishRequest};
 use crate::rtmp::status::Code;
 use crate::stream::publisher::{Departure, EndReason};
+use crate::telemetry::spans;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -211,10 +212,12 @@ impl Connection {
         };
         let stream = &found.stream.id;
         tracing::info!(publisher = id, %address, %stream, encoder = request.encoder, key = %found.key, "publish begins");
+        let span = spans::publish(stream.as_str(), id, found.key.as_str(), &request.encoder);
         self.wire.session.accept_publish();
         self.present.wait_no_more();
         let ended = self.relay(&mut published).await;
         let reason = ended.as_ref().map_or_else(ToString::to_string, |()| "unpublished".to_owned());
+        span.record("weir.reason", &reason);
         tracing::info!(publisher = id, %address, %stream, reason, "publish ends");
         published.unpublish(ended.as_ref().map_or_else(End::departure, |()| Departure::Unpublished)).await;
         ended
