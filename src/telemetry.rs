@@ -15,9 +15,9 @@ use std::io::IsTerminal as _;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::{EnvFilter, Registry as Subscriber, fmt, reload};
 
 pub use traces::Traceparent;
@@ -305,7 +305,8 @@ impl Logs {
     pub fn start(is_json: Option<bool>, base: &'static str, filter: Option<&str>, traces: Option<Tracing>) -> Self {
         let environment = config::environment(EnvFilter::DEFAULT_ENV);
         let is_fixed = environment.is_some();
-        let (filter, handle) = reload::Layer::new(without_noise(EnvFilter::new(environment.unwrap_or_else(|| over(base, filter)))));
+        let (filter, handle) =
+            reload::Layer::new(without_noise(EnvFilter::new(environment.unwrap_or_else(|| over(base, filter)))));
         let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES_MAX);
         let (writer, guard) = writer.finish(std::io::stderr());
         let lines = fmt::layer().with_writer(writer).with_target(false);

@@ -196,7 +196,7 @@ mod tests {
         let ingest = links.ingest("http://h", Some("sk_x"));
         assert_eq!(ingest.rtmp_url.as_deref(), Some("rtmp://h:1935/live/sk_x"));
         assert_eq!((ingest.rtmps_url, ingest.rtmps_server), (None, None), "it takes none");
-        let encrypted = Links::new(Some("https://live.example".to_owned()), 1935, Some(1936));
+        let encrypted = Links::new(Current::new(Some("https://live.example".to_owned())), 1935, Some(1936));
         let ingest = encrypted.ingest("https://live.example", Some("sk_x"));
         assert_eq!(ingest.rtmps_server.as_deref(), Some("rtmps://live.example:1936/live"));
         assert_eq!(ingest.rtmps_url.as_deref(), Some("rtmps://live.example:1936/live/sk_x"));

@@ -32,7 +32,8 @@ pub fn open(config: &Config) -> anyhow::Result<Option<(Tracing, Outgoing)>> {
 impl Node {
     /// Until what comes back is dropped.
     pub fn send_traces(&self, outgoing: Outgoing) -> std::io::Result<Sending> {
-        let mut told = Told { last: None, lost: 0, clock: self.parts.clock.clone(), metrics: self.parts.metrics.clone() };
+        let mut told =
+            Told { last: None, lost: 0, clock: self.parts.clock.clone(), metrics: self.parts.metrics.clone() };
         outgoing.start(Box::new(move |count, error| told.handle(count, error)))
     }
 }

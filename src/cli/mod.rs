@@ -7,11 +7,11 @@ pub mod publish;
 pub mod serve;
 pub mod token;
 
-use crate::config::{self, Config, LogFormat};
 use crate::app::traces;
+use crate::config::{self, Config, LogFormat};
 use crate::net::tls;
-use crate::telemetry::traces::Outgoing;
 use crate::telemetry::Logs;
+use crate::telemetry::traces::Outgoing;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;

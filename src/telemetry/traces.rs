@@ -38,10 +38,7 @@ pub type OnLost = Box<dyn FnMut(u64, Option<String>) + Send>;
 
 /// The layer that makes spans, and where they go. Endpoint, headers, time-out, sampler and resource come from the standard
 /// variables (`OTEL_...`).
-pub fn open(
-    client: impl HttpClient + 'static,
-    resource: Resource,
-) -> Result<(Tracing, Outgoing), ExporterBuildError> {
+pub fn open(client: impl HttpClient + 'static, resource: Resource) -> Result<(Tracing, Outgoing), ExporterBuildError> {
     let mut exporter = SpanExporter::builder().with_http().with_http_client(client).build()?;
     exporter.set_resource(&resource);
     let (sender, spans) = mpsc::channel(QUEUE_MAX);

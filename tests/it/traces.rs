@@ -119,7 +119,9 @@ async fn requests_publishes_and_viewers_are_told_to_the_collector() {
     let resource = collector.got.lock().unwrap()[0].resource_spans[0].resource.clone().unwrap();
     assert_eq!(attribute(&resource.attributes, "service.name").as_deref(), Some("live"));
     assert!(collector.heads.lock().unwrap().iter().all(|head| {
-        head.starts_with("post /v1/traces ") && head.contains("x-tenant: weir") && head.contains("application/x-protobuf")
+        head.starts_with("post /v1/traces ")
+            && head.contains("x-tenant: weir")
+            && head.contains("application/x-protobuf")
     }));
     let sent = collector.bodies.lock().unwrap();
     for secret in [stream.key.as_str(), &token, ADMIN_KEY] {
