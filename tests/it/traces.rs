@@ -100,9 +100,9 @@ async fn requests_publishes_and_viewers_are_told_to_the_collector() {
     drop((viewer, encoder));
 
     let asked = collector.until_span("the request", |span| has(span, "weir.request_id", &id)).await;
-    assert_eq!(asked.name, "GET /api/v1/streams/{id}");
+    assert_eq!(asked.name, "GET /api/v1/streams/{stream}");
     assert!(has(&asked, "http.response.status_code", "200") && has(&asked, "http.request.method", "GET"), "{asked:?}");
-    assert!(has(&asked, "http.route", "/api/v1/streams/{id}"), "{asked:?}");
+    assert!(has(&asked, "http.route", "/api/v1/streams/{stream}"), "{asked:?}");
     let trace: String = asked.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(trace, TRACE, "the caller's trace was not taken up");
     let of = |name: &'static str| {
