@@ -73,6 +73,7 @@ async fn what_may_change_changes_and_no_session_notices() {
     let mut node = Configured::start("[limits]\nhttp_header_bytes = '16KiB'\n").await;
     let stream = node.weir.public_stream().await;
     let encoder = Encoder::start(&node.weir.rtmp_url(&stream.key)).await;
+    node.weir.until_state(&stream, "live").await;
     let mut viewer = Viewer::connect(&node.weir, &stream, "weir.v1").await;
     let mut seen = viewer.video(10).await;
     assert_eq!(node.status_of_a_long_head().await, 200);
