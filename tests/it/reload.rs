@@ -122,8 +122,11 @@ async fn limits_on_connections_to_come_are_taken_on() {
     })
     .await;
     for socket in early {
+        // The RTMP server may have begun its own part of the handshake.
         let read = socket.try_read(&mut [0; 8]).map_err(|error| error.kind());
-        // The RTMP server has nothing to say before the handshake is whole.
-        assert_eq!(read, Err(std::io::ErrorKind::WouldBlock), "an earlier connection was ended");
+        assert!(
+            matches!(read, Ok(1..) | Err(std::io::ErrorKind::WouldBlock)),
+            "an earlier connection was ended: {read:?}"
+        );
     }
 }
