@@ -13,7 +13,7 @@ RUN npm ci --no-audit --no-fund --loglevel=error
 COPY admin-ui ./
 RUN npm run --silent build
 
-FROM rust:1.95-bookworm AS build
+FROM rust:1.95.0-bookworm AS build
 WORKDIR /weir
 COPY Cargo.toml Cargo.lock ./
 COPY src src

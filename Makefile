@@ -111,8 +111,10 @@ check-pages: player admin-deps e2e-deps
 audit: ## bans, licences, sources by cargo-deny; known holes: ADVISORIES=a clone of the RustSec database
 	ADVISORIES=$(ADVISORIES) tests/audit.sh
 
-# The paths of the machine are left out, so that the same sources make the same program.
+# The same sources make the same program: the compiler is this one, and the paths of the machine are left out.
+RELEASE_RUST := 1.95.0
 release: player admin-ui ## target/release/weir with its pages, and what is in it (weir.cdx.json)
+	@rustc --version | grep -qF "rustc $(RELEASE_RUST) " || { echo "a release is made by rustc $(RELEASE_RUST), this is $$(rustc --version)" >&2; exit 1; }
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=weir --remap-path-prefix=$(HOME)=home" $(CARGO) build --release --locked
 	node .ci/embedded.mjs target/release/weir player/dist admin-ui/dist
 	node .ci/sbom.mjs > target/release/weir.cdx.json
